@@ -1,0 +1,45 @@
+"""The only wiring: settings in, a Flask app out."""
+
+import datetime as dt
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from sc_stim import api, guard, logs, web
+from sc_stim.extensions import csrf, db, limiter, login, migrate
+from sc_stim.settings import Settings
+from sc_stim.tasks.celery_app import bind as bind_celery
+from sc_stim.workflows.audit import seal_key
+
+
+def create_app(settings: Settings) -> Flask:
+    """Build the application: database, sign-in, API, pages, tasks. Starts nothing and opens no connection."""
+    logs.configure(settings.log_level)
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key,
+        AUDIT_SEAL_KEY=seal_key(settings.secret_key),
+        SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True} if not settings.is_sqlite else {},
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        PERMANENT_SESSION_LIFETIME=dt.timedelta(minutes=30),
+        MAX_CONTENT_LENGTH=1024 * 1024,
+        RATELIMIT_STORAGE_URI=settings.redis_url,
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_HEADERS_ENABLED=False,
+    )
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(app.root_path) + "/migrations")
+    login.init_app(app)
+    csrf.init_app(app)
+    limiter.init_app(app)
+    bind_celery(app, settings)
+    api.install(app)
+    web.install(app)
+    guard.install(app)
+    return app

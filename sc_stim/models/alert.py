@@ -1,0 +1,64 @@
+"""Alerts and everything that happened to them."""
+
+import datetime as dt
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from sc_stim.extensions import db
+from sc_stim.models.base import PHI, BigKey, JsonDict, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.device import Device
+from sc_stim.models.patient import Patient
+
+
+class Alert(Versioned, db.Model):
+    """A judgement that needs a person.
+
+    `open_key` is unique while the alert is open and null once closed: one open alert per condition.
+    `effect_key` is unique for ever: the same cause raised twice, by two workers or a replay, is one alert.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index("ix_alert_clinic_id_state_severity", "clinic_id", "state", "severity"),
+        Index("ix_alert_clinic_id_opened_at", "clinic_id", "opened_at"),
+    )
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    clinic_id: Mapped[int] = mapped_column(BigKey, ForeignKey("clinic.id"))
+    patient_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("patient.id"), index=True)
+    device_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("device.id"), index=True)
+    condition: Mapped[str] = mapped_column(String(40))
+    severity: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(30))
+    historical: Mapped[bool] = mapped_column(default=False)
+    open_key: Mapped[str | None] = mapped_column(String(120), unique=True)
+    effect_key: Mapped[str] = mapped_column(String(160), unique=True)
+    since: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    opened_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    shelved_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    model_version: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[JsonDict]
+
+    patient: Mapped[Patient | None] = relationship()
+    device: Mapped[Device | None] = relationship()
+    history: Mapped[list["AlertEntry"]] = relationship(order_by="AlertEntry.id", back_populates="alert")
+
+
+class AlertEntry(db.Model):
+    """Who did what to an alert, when. `actor_id` is null where the system itself acted."""
+
+    __tablename__ = "alert_entry"
+
+    id: Mapped[Key]
+    alert_id: Mapped[int] = mapped_column(BigKey, ForeignKey("alert.id"), index=True)
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    actor_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    event: Mapped[str] = mapped_column(String(30))
+    from_state: Mapped[str | None] = mapped_column(String(30))
+    to_state: Mapped[str] = mapped_column(String(30))
+    comment: Mapped[str | None] = mapped_column(Text, info=PHI)
+
+    alert: Mapped[Alert] = relationship(back_populates="history")

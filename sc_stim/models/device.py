@@ -1,0 +1,159 @@
+"""The registry: devices, pump parts, leads, prescribed settings, fills, broker logins, commands."""
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from sc_stim.extensions import db
+from sc_stim.models.base import PHI, BigKey, Json, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.patient import Patient
+
+
+class Device(Versioned, db.Model):
+    """A pump or stimulator. `public_id` is its MQTT user name, client id and topic segment."""
+
+    __tablename__ = "device"
+    __table_args__ = (
+        UniqueConstraint("manufacturer", "model", "serial"),
+        CheckConstraint("kind IN ('pump', 'stimulator')", name="kind"),
+        Index("ix_device_clinic_id_kind", "clinic_id", "kind"),
+    )
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    clinic_id: Mapped[int] = mapped_column(BigKey, ForeignKey("clinic.id"))
+    patient_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("patient.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    model: Mapped[str] = mapped_column(String(100))
+    manufacturer: Mapped[str] = mapped_column(String(100))
+    serial: Mapped[str] = mapped_column(String(40))
+    udi: Mapped[str | None] = mapped_column(String(200))
+    udi_device_identifier: Mapped[str | None] = mapped_column(String(40))
+    lot: Mapped[str | None] = mapped_column(String(40))
+    manufactured_on: Mapped[dt.date | None]
+    expires_on: Mapped[dt.date | None]
+    firmware: Mapped[str | None] = mapped_column(String(40))
+    implanted_on: Mapped[dt.date | None]
+    explanted_on: Mapped[dt.date | None]
+    report_interval_s: Mapped[int]
+    # pumps only
+    reservoir_ml: Mapped[float | None]
+    low_reservoir_alarm_ml: Mapped[float | None]
+    accuracy_pct: Mapped[float | None]
+    end_of_service_on: Mapped[dt.date | None]
+    catheter_tip_level: Mapped[str | None] = mapped_column(String(10))
+    catheter_volume_ml: Mapped[float | None]
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    patient: Mapped[Patient | None] = relationship()
+    leads: Mapped[list["Lead"]] = relationship(order_by="Lead.position", cascade="all, delete-orphan")
+
+    @property
+    def status(self) -> str:
+        if self.explanted_on:
+            return "explanted"
+        return "implanted" if self.implanted_on else "registered"
+
+
+class Lead(db.Model):
+    __tablename__ = "lead"
+    __table_args__ = (UniqueConstraint("device_id", "position"),)
+
+    id: Mapped[Key]
+    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"))
+    position: Mapped[int]
+    contacts: Mapped[int]
+    tip_level: Mapped[str | None] = mapped_column(String(10))
+    model: Mapped[str | None] = mapped_column(String(100))
+    serial: Mapped[str | None] = mapped_column(String(40))
+
+
+class DeviceSetting(db.Model):
+    """What a clinician prescribed, with history: the row in force is the latest `effective_at` not after now."""
+
+    __tablename__ = "device_setting"
+    __table_args__ = (Index("ix_device_setting_device_id_effective_at", "device_id", "effective_at"),)
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    clinic_id: Mapped[int] = mapped_column(BigKey, ForeignKey("clinic.id"))
+    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"))
+    effective_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # pump
+    flow_ml_per_day: Mapped[float | None]
+    bolus_ml: Mapped[float | None]
+    max_boluses_per_day: Mapped[int | None]
+    lockout_min: Mapped[int | None]
+    # stimulator
+    program: Mapped[str | None] = mapped_column(String(40))
+    amplitude_ma: Mapped[float | None]
+    pulse_width_us: Mapped[float | None]
+    rate_hz: Mapped[float | None]
+    contacts: Mapped[list[Any] | None] = mapped_column(Json)
+    note: Mapped[str | None] = mapped_column(Text, info=PHI)
+    prescribed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+
+class Fill(db.Model):
+    """One refill of a pump. A mistake is corrected by a new row that names the row it replaces."""
+
+    __tablename__ = "fill"
+    __table_args__ = (Index("ix_fill_device_id_at", "device_id", "at"),)
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    clinic_id: Mapped[int] = mapped_column(BigKey, ForeignKey("clinic.id"))
+    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"))
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    expected_ml: Mapped[float | None]
+    aspirated_ml: Mapped[float | None]
+    filled_ml: Mapped[float]
+    measured_after_ml: Mapped[float | None]
+    drugs: Mapped[JsonList]  # [{"name": "morphine", "mg_per_ml": 10.0}]
+    drug_lot: Mapped[str | None] = mapped_column(String(40))
+    drug_expires_on: Mapped[dt.date | None]
+    flags: Mapped[JsonList] = mapped_column(default=list)
+    note: Mapped[str | None] = mapped_column(Text, info=PHI)
+    performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("fill.id"), unique=True)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+
+class BrokerLogin(db.Model):
+    """An account at the broker. The embedded broker signs in against this table; Mosquitto is told of changes."""
+
+    __tablename__ = "broker_login"
+    __table_args__ = (CheckConstraint("role IN ('device', 'ingest')", name="role"),)
+
+    username: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("device.id"), index=True)
+    role: Mapped[str] = mapped_column(String(10))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    salt: Mapped[str] = mapped_column(String(64))
+    iterations: Mapped[int]
+    issued_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+class Command(db.Model):
+    """A request to a device that never changes therapy. `reported` only when the device said so itself."""
+
+    __tablename__ = "command"
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    clinic_id: Mapped[int] = mapped_column(BigKey, ForeignKey("clinic.id"))
+    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    args: Mapped[JsonDict]
+    state: Mapped[str] = mapped_column(String(16), default="pending")  # pending sent reported refused not_confirmed
+    requested_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    requested_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    answered_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[JsonDict] = mapped_column(default=dict)

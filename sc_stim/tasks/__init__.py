@@ -1,0 +1,1 @@
+"""Celery: what turns rows into judgements. Names, beat table and queue are in `celery_app`."""

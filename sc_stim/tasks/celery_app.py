@@ -1,0 +1,79 @@
+"""The Celery app, its settings, queue name and the whole beat table.
+
+Celery only wakes workers up. What is owed stands in `work_item`; a sweep finds what the queue lost. So no task has
+an ETA, results are not kept, arguments are ids, and Redis is never the only copy of anything.
+"""
+
+import datetime as dt
+from typing import Any
+
+from celery import Celery, Task
+from celery.signals import worker_process_init
+from flask import Flask
+
+from sc_stim.extensions import db
+from sc_stim.settings import Settings
+
+QUEUE = "sc_stim"
+WORK_OFF = "sc_stim.work_off"
+ASK_NIGHTLY = "sc_stim.ask_nightly"
+FIND_SILENT = "sc_stim.find_silent"
+EXPIRE = "sc_stim.expire"
+
+celery = Celery("sc_stim", include=["sc_stim.tasks.judge", "sc_stim.tasks.nightly", "sc_stim.tasks.upkeep"])
+
+
+def bind(app: Flask, settings: Settings) -> None:
+    """Configure Celery for this app; every task runs inside its context and commits for itself."""
+
+    class AppTask(Task):  # type: ignore[misc]
+        abstract = True
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery.Task = AppTask
+    celery.conf.update(
+        broker_url=settings.redis_url,
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"visibility_timeout": 900, "unacked_restore_throttle": 1},
+        enable_utc=True,
+        timezone="UTC",
+        beat_schedule=beat_table(settings),
+        flask_app=app,
+    )
+    app.extensions["celery"] = celery
+
+
+def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
+    """When everything runs. Slots are kept in `job_run`, so two beats do each slot once."""
+    poll = dt.timedelta(seconds=settings.work_poll_s)
+
+    def entry(task: str, every: dt.timedelta) -> dict[str, Any]:
+        expires = {"expires": max(every.total_seconds(), 30)}  # a backlog of stale ticks helps nobody
+        return {"task": task, "schedule": every, "options": expires}
+
+    return {
+        "work_off": entry(WORK_OFF, poll),
+        "find_silent": entry(FIND_SILENT, dt.timedelta(minutes=1)),
+        "ask_nightly": entry(ASK_NIGHTLY, dt.timedelta(minutes=10)),
+        "expire": entry(EXPIRE, dt.timedelta(minutes=1)),
+    }
+
+
+@worker_process_init.connect
+def _own_connections(**_: Any) -> None:
+    """A database connection shared across a fork corrupts both sides' conversation."""
+    app = celery.conf.get("flask_app")
+    if app is not None:
+        with app.app_context():
+            db.engine.dispose(close=False)

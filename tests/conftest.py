@@ -1,0 +1,40 @@
+"""Fixtures that several folders share. The servers start once per test process, on first use."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import Mosquitto, Postgres, Redis, Server
+
+S = TypeVar("S", bound=Server)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    yield from _running(Postgres())
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    yield from _running(Redis())
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Mosquitto]:
+    yield from _running(Mosquitto())
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database of this test's own."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+def _running(server: S) -> Iterator[S]:
+    try:
+        yield server.start()
+    finally:
+        server.close()

@@ -1,0 +1,263 @@
+"""Bytes from a device to values, and answers to bytes. Pure, so it can be fuzzed without a broker.
+
+A message has one envelope and any number of items. The usual message costs one typed decode; only when that
+fails is it taken apart field by field, so that a bad item never costs its neighbours and an unknown field costs
+nothing but a count.
+"""
+
+import json
+from datetime import datetime
+from typing import Any, Generic, Literal, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from sc_stim.devices.records import (
+    Ack,
+    Command,
+    DeviceState,
+    Epoch,
+    Event,
+    InvalidMessage,
+    PumpSample,
+    Reason,
+    Result,
+    Score,
+    Seq,
+    StimulatorSample,
+    Time,
+    in_utc,
+)
+
+__all__ = [
+    "MAX_PAYLOAD_BYTES", "Ack", "AnyItem", "Command", "DataKind", "DeviceKind", "DeviceState", "Envelope", "Event",
+    "InvalidMessage", "PumpSample", "Reason", "Reject", "Result", "Score", "StimulatorSample", "decode",
+    "decode_ack", "decode_command", "decode_result", "decode_state", "encode_ack", "encode_command",
+]  # fmt: skip
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+
+DataKind = Literal["telemetry", "history", "event", "diary"]
+DeviceKind = Literal["pump", "stimulator"]
+AnyItem = PumpSample | StimulatorSample | Event | Score
+
+
+class Reject(Struct, frozen=True):
+    """An item that cannot be taken: `raw` is its JSON as sent, `seq` its number where that could be read."""
+
+    seq: int | None
+    reason: Reason
+    field: str | None
+    detail: str
+    raw: bytes
+
+
+class Envelope(Struct, frozen=True):
+    """A message taken: its good items, the rejected ones, and the number of fields that were not ours to know."""
+
+    epoch: str
+    sent_at: datetime | None
+    items: list[AnyItem]
+    rejects: list[Reject]
+    unknown_fields: int
+
+
+def decode(kind: DataKind, device_kind: DeviceKind, payload: bytes) -> Envelope:
+    """Read a message of one of the data topics; raises InvalidMessage when it cannot be taken at all.
+
+    The topic decides what may wait, the list an item stands in decides what it is: `samples`, `events` and
+    `scores` are taken on every data topic, since a device back-fills all three.
+    """
+    _check_size(payload)
+    try:
+        wire = _WIRE[device_kind].decode(payload)
+        items = [*(wire.samples or ()), *(wire.events or ()), *(wire.scores or ())]
+        envelope = Envelope(wire.epoch, _sent_at(wire.sent_at), items, [], 0)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = _take_apart(device_kind, payload)
+    if not envelope.items and not envelope.rejects:
+        usual = _USUAL_LIST[kind]
+        raise InvalidMessage(Reason.EMPTY, usual, f"the message has no items; put at least one in {usual!r}")
+    return envelope
+
+
+def decode_state(payload: bytes) -> DeviceState:
+    """Read `up/state`; raises InvalidMessage. Unknown fields are ignored."""
+    return _decode_object(DeviceState, payload)
+
+
+def decode_result(payload: bytes) -> Result:
+    """Read `up/result`; raises InvalidMessage. Unknown fields are ignored."""
+    return _decode_object(Result, payload)
+
+
+def decode_ack(payload: bytes) -> Ack:
+    """Read `down/ack`, as a device does; raises InvalidMessage."""
+    return _decode_object(Ack, payload)
+
+
+def decode_command(payload: bytes) -> Command:
+    """Read `down/command`, as a device does; raises InvalidMessage."""
+    return _decode_object(Command, payload)
+
+
+def encode_ack(epoch: str, upto: int, missing: list[tuple[int, int]], rejected: list[int]) -> bytes:
+    """The stored-ack for one epoch of one device. Send it only after the commit it speaks of."""
+    return msgspec.json.encode(Ack(epoch=epoch, upto=upto, missing=missing, rejected=rejected))
+
+
+def encode_command(command: Command) -> bytes:
+    """The payload of `down/command`."""
+    return msgspec.json.encode(command)
+
+
+# --- the quick way: the whole envelope in one typed decode ---
+
+_Sample = TypeVar("_Sample")
+_T = TypeVar("_T", bound=Struct)
+
+
+class _Wire(Struct, Generic[_Sample], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    epoch: Epoch
+    sent_at: Time | None = None
+    samples: list[_Sample] | None = None
+    events: list[Event] | None = None
+    scores: list[Score] | None = None
+
+
+_WIRE: dict[str, Decoder[Any]] = {
+    "pump": Decoder(_Wire[PumpSample]),
+    "stimulator": Decoder(_Wire[StimulatorSample]),
+}
+_USUAL_LIST = {"telemetry": "samples", "history": "samples", "event": "events", "diary": "scores"}
+
+# --- the careful way: field by field ---
+
+
+class _Fields(Generic[_T]):
+    """Reads the fields of one type each on its own, so that the first bad one can be named."""
+
+    def __init__(self, kind: type[_T]) -> None:
+        fields = msgspec.structs.fields(kind)
+        self.kind = kind
+        self.decoders = {field.encode_name: Decoder(field.type) for field in fields}
+        self.required = [field.encode_name for field in fields if field.required]
+
+    def read(self, raw: bytes | Raw) -> tuple[_T, int]:
+        """The value, and the number of unknown fields; raises InvalidMessage that names the field at fault."""
+        given = _split_object(raw)
+        for name in self.required:
+            if name not in given:
+                raise InvalidMessage(Reason.MISSING_FIELD, name, f"{name}: is missing")
+        known = {name: given[name] for name in self.decoders if name in given}
+        values = {name: _decode_field(name, self.decoders[name], value) for name, value in known.items()}
+        return self.kind(**values), len(given) - len(known)
+
+
+class _RawWire(Struct, frozen=True, kw_only=True):
+    epoch: Epoch
+    sent_at: Time | None = None
+    samples: list[Raw] | None = None
+    events: list[Raw] | None = None
+    scores: list[Raw] | None = None
+
+
+class _Number(Struct):
+    seq: Seq
+
+
+_OBJECT = Decoder(dict[str, Raw])
+_NUMBER = Decoder(_Number)
+_ENVELOPE = _Fields(_RawWire)
+_ITEM: dict[type, _Fields[Any]] = {kind: _Fields(kind) for kind in (PumpSample, StimulatorSample, Event, Score)}
+_SAMPLE: dict[str, type] = {"pump": PumpSample, "stimulator": StimulatorSample}
+
+
+def _take_apart(device_kind: DeviceKind, payload: bytes) -> Envelope:
+    wire, unknown_fields = _ENVELOPE.read(payload)
+    items: list[AnyItem] = []
+    rejects: list[Reject] = []
+    for kind, raws in ((_SAMPLE[device_kind], wire.samples), (Event, wire.events), (Score, wire.scores)):
+        for raw in raws or ():
+            try:
+                item, unknown = _ITEM[kind].read(raw)
+            except InvalidMessage as error:
+                rejects.append(Reject(_seq_of(raw), error.reason, error.field, error.detail, bytes(raw)))
+            else:
+                items.append(item)
+                unknown_fields += unknown
+    return Envelope(wire.epoch, _sent_at(wire.sent_at), items, rejects, unknown_fields)
+
+
+def _sent_at(at: datetime | None) -> datetime | None:
+    return None if at is None else in_utc(at, "sent_at")
+
+
+def _seq_of(raw: Raw) -> int | None:
+    try:
+        return _NUMBER.decode(raw).seq
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _decode_object(kind: type[_T], payload: bytes) -> _T:
+    _check_size(payload)
+    value, _ = _Fields(kind).read(payload)
+    return value
+
+
+def _check_size(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise InvalidMessage(Reason.OVERSIZE, None, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are taken")
+
+
+def _split_object(raw: bytes | Raw) -> dict[str, Raw]:
+    try:
+        return _OBJECT.decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidMessage(Reason.WRONG_TYPE, None, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _refuse_malformed(bytes(raw), error)
+
+
+def _decode_field(name: str, decoder: Decoder[Any], raw: Raw) -> Any:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidMessage(_reason_of(error), name, f"{name}: {error}") from error
+
+
+# msgspec says what is wrong in words only; the tests hold every line of this table to them.
+_REASONS = (
+    ("got `", Reason.WRONG_TYPE),
+    ("ut of range", Reason.NOT_FINITE),
+    ("datetime", Reason.BAD_TIME),
+    ("Invalid enum value", Reason.UNKNOWN_VALUE),
+    ("regex", Reason.BAD_TEXT),
+    ("of length", Reason.TOO_LONG),
+    ("Expected `", Reason.OUT_OF_RANGE),
+)
+
+
+def _reason_of(error: Exception) -> Reason:
+    if isinstance(error, UnicodeDecodeError):
+        return Reason.BAD_UTF8
+    return next((reason for words, reason in _REASONS if words in str(error)), Reason.BAD_JSON)
+
+
+def _refuse_malformed(raw: bytes, error: Exception) -> NoReturn:
+    """Find out why bytes are no JSON: RFC 8259 knows neither NaN nor Infinity, many senders do."""
+    if isinstance(error, RecursionError):
+        raise InvalidMessage(Reason.TOO_DEEP, None, "nested too deeply") from error
+    try:
+        json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise InvalidMessage(Reason.BAD_UTF8, None, "the bytes are not UTF-8") from error
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    raise InvalidMessage(Reason.BAD_JSON, None, f"not JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidMessage(Reason.NOT_FINITE, None, f"{name} is not JSON; send null for what was not measured")

@@ -1,8 +1,8 @@
 """Bytes from a device to values, and answers to bytes. Pure, so it can be fuzzed without a broker.
 
 A message has one envelope and any number of items. The usual message costs one typed decode; only when that
-fails is it taken apart field by field, so that a bad item never costs its neighbours and an unknown field costs
-nothing but a count.
+fails is it taken apart field by field, so that a bad item never costs its neighbours and unknown fields are
+counted, not fatal.
 """
 
 import json
@@ -31,9 +31,10 @@ from sc_stim.devices.records import (
 )
 
 __all__ = [
-    "MAX_PAYLOAD_BYTES", "Ack", "AnyItem", "Command", "DataKind", "DeviceKind", "DeviceState", "Envelope", "Event",
-    "InvalidMessage", "PumpSample", "Reason", "Reject", "Result", "Score", "StimulatorSample", "decode",
-    "decode_ack", "decode_command", "decode_result", "decode_state", "encode_ack", "encode_command",
+    "MAX_PAYLOAD_BYTES", "Ack", "AnyItem", "Command", "DataKind", "DeviceKind", "DeviceState", "Envelope",
+    "Event", "InvalidMessage", "PumpSample", "Reason", "Reject", "Result", "Score", "StimulatorSample",
+    "decode", "decode_ack", "decode_command", "decode_result", "decode_state", "encode_ack",
+    "encode_command",
 ]  # fmt: skip
 
 MAX_PAYLOAD_BYTES = 64 * 1024
@@ -54,7 +55,7 @@ class Reject(Struct, frozen=True):
 
 
 class Envelope(Struct, frozen=True):
-    """A message taken: its good items, the rejected ones, and the number of fields that were not ours to know."""
+    """A message taken: its good items, the rejected ones, and how many fields were not ours to know."""
 
     epoch: str
     sent_at: datetime | None
@@ -145,7 +146,7 @@ class _Fields(Generic[_T]):
         self.required = [field.encode_name for field in fields if field.required]
 
     def read(self, raw: bytes | Raw) -> tuple[_T, int]:
-        """The value, and the number of unknown fields; raises InvalidMessage that names the field at fault."""
+        """The value and the number of unknown fields; raises InvalidMessage that names the field at fault."""
         given = _split_object(raw)
         for name in self.required:
             if name not in given:
@@ -170,7 +171,8 @@ class _Number(Struct):
 _OBJECT = Decoder(dict[str, Raw])
 _NUMBER = Decoder(_Number)
 _ENVELOPE = _Fields(_RawWire)
-_ITEM: dict[type, _Fields[Any]] = {kind: _Fields(kind) for kind in (PumpSample, StimulatorSample, Event, Score)}
+_ITEM_TYPES: tuple[type[Struct], ...] = (PumpSample, StimulatorSample, Event, Score)
+_ITEM: dict[type, _Fields[Any]] = {kind: _Fields(kind) for kind in _ITEM_TYPES}
 _SAMPLE: dict[str, type] = {"pump": PumpSample, "stimulator": StimulatorSample}
 
 
@@ -209,7 +211,7 @@ def _decode_object(kind: type[_T], payload: bytes) -> _T:
 
 def _check_size(payload: bytes) -> None:
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise InvalidMessage(Reason.OVERSIZE, None, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are taken")
+        raise InvalidMessage(Reason.OVERSIZE, None, f"{len(payload)} bytes, {MAX_PAYLOAD_BYTES} is the limit")
 
 
 def _split_object(raw: bytes | Raw) -> dict[str, Raw]:

@@ -1,7 +1,7 @@
 """The records a device sends and the messages we exchange with it, as types with their ranges and words.
 
-A range refuses what cannot be a reading at all (a reservoir of 900 mL); what is alarming is judged elsewhere.
-The JSON Schemas in docs/protocol are generated from these types.
+A range refuses what cannot be a reading at all (a reservoir of 900 mL); what is alarming is judged
+elsewhere. The JSON Schemas in docs/protocol are generated from these types.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ MAX_DETAIL_DEPTH = 4
 
 
 class Reason(StrEnum):
-    """Why a message or one of its items cannot be taken. Stored with the quarantined bytes: never rename one."""
+    """Why a message or an item cannot be taken. Stored with the quarantined bytes: never rename one."""
 
     OVERSIZE = "oversize"
     BAD_UTF8 = "bad_utf8"
@@ -58,7 +58,7 @@ BolusVolume = Annotated[float, Meta(ge=0, le=10)]  # mL
 Volts = Annotated[float, Meta(ge=0, le=20)]
 Months = Annotated[float, Meta(ge=0, le=600)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
-Seconds = Annotated[float, Meta(ge=0, le=20 * 366 * 86_400)]  # since the last sample: at most an implant's life
+Seconds = Annotated[float, Meta(ge=0, le=20 * 366 * 86_400)]  # since the last sample
 Milliamperes = Annotated[float, Meta(ge=0, le=100)]
 Microseconds = Annotated[float, Meta(ge=0, le=10_000)]
 Hertz = Annotated[float, Meta(ge=0, le=50_000)]
@@ -71,15 +71,15 @@ Rating = Annotated[float, Meta(ge=0, le=10)]
 PumpState = Literal["running", "stopped", "stalled", "mri", "minimum_rate"]
 StimulatorState = Literal["on", "off", "mri", "cycling"]
 EventKind = Literal[
-    "motor_stall", "pump_stopped", "low_reservoir", "empty_reservoir", "eri", "eos", "memory_error", "mri_entered",
-    "mri_left", "program_changed", "rate_changed", "bolus_denied", "lead_disconnected", "charge_missed", "reset",
-    "session_opened", "session_closed",
+    "motor_stall", "pump_stopped", "low_reservoir", "empty_reservoir", "eri", "eos", "memory_error",
+    "mri_entered", "mri_left", "program_changed", "rate_changed", "bolus_denied", "lead_disconnected",
+    "charge_missed", "reset", "session_opened", "session_closed",
 ]  # fmt: skip
 EventState = Literal["raised", "cleared"]
 Site = Literal["back", "leg", "other", "overall"]
 Symptom = Literal[
-    "numbness", "tingling", "weakness", "spasms", "reduced_mobility", "insomnia", "anxiety", "low_mood", "sedation",
-    "nausea",
+    "numbness", "tingling", "weakness", "spasms", "reduced_mobility", "insomnia", "anxiety", "low_mood",
+    "sedation", "nausea",
 ]  # fmt: skip
 CommandKind = Literal["interrogate", "report_interval", "time_sync", "diary_prompt"]
 
@@ -190,17 +190,17 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: CommandKind
     issued_at: Time
     expires_at: Time | None = None
-    interval_s: Annotated[int, Meta(ge=10, le=7 * 86_400)] | None = None  # of `report_interval`, and only there
+    interval_s: Annotated[int, Meta(ge=10, le=7 * 86_400)] | None = None  # with report_interval
 
     def __post_init__(self) -> None:
         if (self.kind == "report_interval") != (self.interval_s is not None):
-            raise InvalidMessage(Reason.MISSING_FIELD, "interval_s", "interval_s belongs to report_interval alone")
+            raise InvalidMessage(Reason.MISSING_FIELD, "interval_s", "interval_s: report_interval needs it")
 
 
 class Ack(Struct, frozen=True, kw_only=True):
     """`down/ack`, the stored-ack: what is committed on our side. A device may erase only what this covers.
 
-    `missing` are ranges [first, last] up to `upto` that we have not got; `rejected` are kept in quarantine here.
+    `missing`: ranges [first, last] below `upto` still to be sent; `rejected`: kept in quarantine here.
     """
 
     epoch: Epoch

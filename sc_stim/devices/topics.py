@@ -1,7 +1,7 @@
 """The MQTT topic tree: `scs/v1/{shard}/{device}/up|down/{kind}`.
 
-`device` is the device's id, its MQTT user name and its client id: UUID text in lower case.
-`shard` is the id's last hex digit, so each ingest process can own some shards for good.
+`device` is the device's id, its MQTT user name and its client id: UUID text in lower case. `shard` is the
+id's last hex digit, so each ingest process can own some shards for good.
 """
 
 import re
@@ -55,7 +55,7 @@ def down(device_id: str, kind: DownKind) -> str:
 
 
 def parse_up(topic: str) -> UpTopic:
-    """Read the topic of a received message; raises InvalidTopic, also when the shard is not the device's own."""
+    """Read the topic of a received message; raises InvalidTopic, also for a shard not the device's own."""
     match = _UP_TOPIC.fullmatch(topic)
     if match is None:
         raise InvalidTopic(f"{topic!r} is not {ROOT}/<shard>/<device>/up/<{'|'.join(UP_KINDS)}>")
@@ -73,10 +73,10 @@ def parse_shards(text: str) -> tuple[str, ...]:
     shards: set[str] = set()
     for part in text.split(","):
         match = re.fullmatch(r"([0-9a-f])(?:-([0-9a-f]))?", part.strip())
-        first, last = (match[1], match[2] or match[1]) if match else ("", "")
-        if not match or first > last:
-            raise ValueError(f"shards: cannot read {part!r}; write single shards or ranges, such as 0,3,a-c or 0-f")
-        shards.update(SHARDS[SHARDS.index(first) : SHARDS.index(last) + 1])
+        named = SHARDS[SHARDS.index(match[1]) : SHARDS.index(match[2] or match[1]) + 1] if match else ""
+        if not named:
+            raise ValueError(f"shards: cannot read {part!r}; write shards or ranges, such as 0,3,a-c or 0-f")
+        shards.update(named)
     return tuple(sorted(shards))
 
 

@@ -1,0 +1,76 @@
+"""Which record numbers of one (device, epoch) have been taken, and what the stored-ack may say about them.
+
+A device erases what an ack covers, so the one rule is: a number not taken is never covered. Numbers of
+quarantined records count as taken too. Gaps that never fill (a device overwrote its oldest records) must
+not hold up the newer ones, and an ack must stay small: of many gaps the oldest are told as one. That covers
+less, never more.
+"""
+
+from bisect import bisect_left, bisect_right
+
+MAX_GAPS = 64  # in one ack
+
+
+class SeqRanges:
+    """A set of numbers >= 0, kept as sorted disjoint ranges; each act costs a binary search."""
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+
+    @classmethod
+    def from_text(cls, text: str) -> "SeqRanges":
+        """Read what `to_text` wrote, such as `0-41,44,50-60`; raises ValueError that quotes what is wrong."""
+        ranges = cls()
+        for part in text.split(",") if text else ():
+            first, _, last = part.partition("-")
+            if not (first.isdecimal() and (last or first).isdecimal()) or part.endswith("-"):
+                raise ValueError(f"sequence ranges: {part!r} is neither a number nor a range such as 50-60")
+            ranges.add_range(int(first), int(last or first))
+        return ranges
+
+    def to_text(self) -> str:
+        """The ranges as compact text, `` for none."""
+        return ",".join(
+            str(first) if first == last else f"{first}-{last}"
+            for first, last in zip(self._firsts, self._lasts, strict=True)
+        )
+
+    def __contains__(self, seq: int) -> bool:
+        index = bisect_right(self._firsts, seq)
+        return index > 0 and seq <= self._lasts[index - 1]
+
+    def add(self, seq: int) -> bool:
+        """Take one number; False when it had been taken before."""
+        if seq in self:
+            return False
+        self.add_range(seq, seq)
+        return True
+
+    def add_range(self, first: int, last: int) -> None:
+        """Take first..last, both included; raises ValueError unless 0 <= first <= last."""
+        if not 0 <= first <= last:
+            raise ValueError(f"sequence range {first}-{last}: must be 0 <= first <= last")
+        start = bisect_left(self._lasts, first - 1)  # the ranges start..stop overlap or touch the new one
+        stop = bisect_right(self._firsts, last + 1)
+        if start < stop:
+            first, last = min(first, self._firsts[start]), max(last, self._lasts[stop - 1])
+        self._firsts[start:stop] = [first]
+        self._lasts[start:stop] = [last]
+
+    @property
+    def upto(self) -> int:
+        """The highest number taken, -1 when there is none."""
+        return self._lasts[-1] if self._lasts else -1
+
+    def missing(self, max_gaps: int = MAX_GAPS) -> list[tuple[int, int]]:
+        """The gaps below `upto`, ascending; of more than max_gaps (>= 1) the oldest are merged into one."""
+        gaps = [
+            (last + 1, first - 1)
+            for last, first in zip([-1, *self._lasts], self._firsts, strict=False)
+            if first > last + 1
+        ]
+        surplus = len(gaps) - max_gaps
+        if surplus > 0:
+            gaps[: surplus + 1] = [(gaps[0][0], gaps[surplus][1])]
+        return gaps

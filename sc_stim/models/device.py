@@ -119,6 +119,8 @@ class Fill(db.Model):
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
+    confirmed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(Json)  # what the second person read, own words
     replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("fill.id"), unique=True)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 

@@ -100,6 +100,7 @@ class PainScore(db.Model):
     )
 
     id: Mapped[Key]
+    public_id: Mapped[PublicId]  # a correction names it; ingest's bulk insert gives each row a new_public_id()
     clinic_id: Mapped[int] = mapped_column(BigKey)
     patient_id: Mapped[int] = mapped_column(BigKey, ForeignKey("patient.id"))
     device_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("device.id"))

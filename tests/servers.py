@@ -1,7 +1,7 @@
 """Real PostgreSQL, Redis and Mosquitto for the tests: children of this process, on free loopback ports.
 
-Each keeps its port and its data over ``stop``, ``kill9`` and ``start``. A missing program fails the test that asks for
-it and says what to install: such a test is never skipped. They run with the configuration that is shipped.
+Each keeps its port and its data over ``stop``, ``kill9`` and ``start``. A missing program fails the test that
+asks for it and says what to install: such a test is never skipped. They run with the shipped configuration.
 """
 
 import atexit
@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
-import psutil
 import psycopg
 import pytest
 import redis
@@ -45,8 +44,8 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, outside the range that outgoing connections take theirs from: a server that
-    is killed finds its port free when it comes back."""
+    """A loopback port nobody listens on, and outside the range that outgoing connections take theirs from: a
+    server that is killed finds its port free when it comes back."""
     while True:
         port = _ports.choice(_BELOW_EPHEMERAL)
         with socket.socket() as probe:
@@ -59,9 +58,13 @@ def free_port() -> int:
 
 def program(name: str, places: tuple[str, ...], package: str) -> str:
     """The path of a server program, or a failed test that names the package to install."""
-    found = shutil.which(name) or next((path for place in places for path in sorted(glob(place), reverse=True)), None)
+    found = shutil.which(name) or next(
+        (path for place in places for path in sorted(glob(place), reverse=True)), None
+    )
     if found is None:
-        pytest.fail(f"{name} is missing: run `make provide-servers`, or `apt-get install {package}`", pytrace=False)
+        pytest.fail(
+            f"{name} is missing: run `make provide-servers`, or `apt-get install {package}`", pytrace=False
+        )
     return found
 
 
@@ -91,7 +94,11 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*_dying_with_parent(), *self.command()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **_as_user(self.user),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                **_as_user(self.user),
             )
         wait_until(self._answers_or_failed, f"{self.name} to answer on port {self.port}")
         return self
@@ -121,13 +128,11 @@ class Server:
     def _end(self, how: signal.Signals) -> None:
         if self.process is None:
             return
-        family = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        workers = _children(self.process) if how is signal.SIGKILL else []
         self.process.send_signal(how)
-        if how is signal.SIGKILL:
-            for child in family:
-                _kill(child)
+        for worker in workers:
+            _kill(worker)
         self.process.wait(timeout=30)
-        psutil.wait_procs(family, timeout=30)
         self.process = None
 
 
@@ -143,11 +148,13 @@ class Postgres(Server):
         self.durable = durable
         self.password = secrets.token_urlsafe(16)
         self.data = self.directory / "data"
-        self.bin = Path(program(
-            "postgres",
-            ("/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql@*/bin/postgres"),
-            "postgresql",
-        )).parent
+        self.bin = Path(
+            program(
+                "postgres",
+                ("/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql@*/bin/postgres"),
+                "postgresql",
+            )
+        ).parent
         self._initialise()
 
     def _initialise(self) -> None:
@@ -155,10 +162,22 @@ class Postgres(Server):
         password_file.write_text(self.password)
         subprocess.run(
             [
-                self.bin / "initdb", "-k", "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8",
-                "--username=postgres", "--auth=scram-sha-256", f"--pwfile={password_file}", self.data,
+                self.bin / "initdb",
+                "-k",
+                "--no-sync",
+                "--no-instructions",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--username=postgres",
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file}",
+                self.data,
             ],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=self.directory, **_as_user(self.user),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=self.directory,
+            **_as_user(self.user),
         )
 
     def command(self) -> list[str]:
@@ -196,7 +215,7 @@ class Postgres(Server):
 
 
 class Redis(Server):
-    """Started from ``deploy/redis/redis.conf``; ``url`` is the application's account, ``admin_url`` may do anything."""
+    """Started from ``deploy/redis``. ``url`` is the application's account, ``admin_url`` may do anything."""
 
     name = "redis"
 
@@ -210,8 +229,16 @@ class Redis(Server):
 
     def command(self) -> list[str]:
         return [
-            self.program, str(DEPLOY / "redis" / "redis.conf"), "--port", str(self.port), "--bind", "127.0.0.1",
-            "--dir", str(self.directory), "--aclfile", str(self.directory / "users.acl"),
+            self.program,
+            str(DEPLOY / "redis" / "redis.conf"),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.directory),
+            "--aclfile",
+            str(self.directory / "users.acl"),
         ]
 
     def answers(self) -> bool:
@@ -231,19 +258,25 @@ class Redis(Server):
 
 
 class Mosquitto(Server):
-    """Started from the files ``sc-stim broker init`` writes. Ingest accounts for the shards 0-f, 0-7 and 8-f exist."""
+    """Started from the files ``sc-stim broker init`` writes, with ingest accounts for 0-f, 0-7 and 8-f."""
 
     name = "mosquitto"
 
     def __init__(self) -> None:
         self.user = "mosquitto" if os.geteuid() == 0 else None
-        self.program = program("mosquitto", ("/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"), "mosquitto")
+        self.program = program(
+            "mosquitto", ("/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"), "mosquitto"
+        )
         super().__init__()
         self.admin_password = secrets.token_urlsafe(16)
         self.ingest_password = secrets.token_urlsafe(16)
         write_broker_files(
-            self.directory, admin_password=self.admin_password, ingest_password=self.ingest_password,
-            shards=["0-f", "0-7", "8-f"], listeners=[Listener(self.port, "127.0.0.1")], plugin=find_plugin(),
+            self.directory,
+            admin_password=self.admin_password,
+            ingest_password=self.ingest_password,
+            shards=["0-f", "0-7", "8-f"],
+            listeners=[Listener(self.port, "127.0.0.1")],
+            plugin=find_plugin(),
             user=self.user,
         )
 
@@ -254,7 +287,9 @@ class Mosquitto(Server):
         reached: list[bool] = []
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=ADMIN)
         client.username_pw_set(ADMIN, self.admin_password)
-        client.on_connect = lambda _client, _data, _flags, reason, _properties: reached.append(not reason.is_failure)
+        client.on_connect = lambda _client, _data, _flags, reason, _properties: reached.append(
+            not reason.is_failure
+        )
         try:
             client.connect("127.0.0.1", self.port)
         except OSError:
@@ -285,19 +320,28 @@ def _as_user(user: str | None) -> dict[str, Any]:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        pytest.fail(f"there is no user {user!r} to run the server as: run the tests as an ordinary user", pytrace=False)
+        pytest.fail(
+            f"there is no user {user!r} to run the server as: run the tests as an ordinary user",
+            pytrace=False,
+        )
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _dying_with_parent() -> list[str]:
-    """On Linux the kernel ends the server when this process dies, however it dies. It watches the thread that started
-    the server, so start one from the main thread. Elsewhere ``atexit`` has to do."""
+    """On Linux the kernel ends the server when this process dies, however it dies. It watches the thread that
+    started the server, so start one from the main thread. Elsewhere ``atexit`` has to do."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
-def _kill(process: psutil.Process) -> None:
+def _children(process: subprocess.Popen[bytes]) -> list[int]:
+    """PostgreSQL's workers hold its shared memory for a moment longer than its main process lives."""
+    listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in listing.read_text().split()] if listing.exists() else []
+
+
+def _kill(pid: int) -> None:
     try:
-        process.kill()
-    except psutil.NoSuchProcess:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
         return

@@ -1,8 +1,8 @@
 """Who may do what at the MQTT broker, whichever broker it is. Pure.
 
-A device may write below its own ``up/`` and read below its own ``down/``, nothing else. An ingest account may read
-every ``up/``, answer on every ``down/`` and use the canary topic. The rules stand here once: ``dynsec`` turns them
-into Mosquitto's roles, ``embedded.broker`` asks ``allows`` for each packet.
+A device may write below its own ``up/`` and read below its own ``down/``, nothing else. An ingest account may
+read every ``up/``, answer on every ``down/`` and use the canary topic. The rules stand here once: ``dynsec``
+turns them into Mosquitto's roles, ``embedded.broker`` asks ``allows`` for each packet.
 """
 
 import base64
@@ -12,15 +12,16 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-TOPIC_ROOT = "scs/v1"
-CANARY = f"{TOPIC_ROOT}/canary/#"
+from .topics import ROOT
+
+CANARY = f"{ROOT}/canary/#"
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 1024
 """The payload with its topic and header."""
 
 HASH_ITERATIONS = 1_000
-"""Few, because the passwords are 256 random bits: stretching would only slow down a thousand devices that return at
-once to a broker that hashes in its one thread."""
+"""Few, because the passwords are 256 random bits: stretching them would only slow down a thousand devices that
+return at once to a broker that hashes in its one thread."""
 
 SALT_BYTES = 12
 """Mosquitto 2.0 knows no other length, and refuses the account without a word in its log."""
@@ -49,7 +50,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Login:
-    """A broker account. ``password_hash`` and ``salt`` are base64, PBKDF2 with HMAC-SHA-512 (Mosquitto's own form)."""
+    """A broker account. Hash and salt are base64, PBKDF2 with HMAC-SHA-512: Mosquitto's own form."""
 
     username: str
     role: Role
@@ -61,7 +62,9 @@ class Login:
 def check_username(username: str) -> str:
     """The name unchanged, or ValueError: a name with ``+``, ``#`` or ``/`` would read as a topic filter."""
     if not _USERNAME.fullmatch(username):
-        raise ValueError(f"username {username!r}: use 1 to 64 letters, digits and hyphens, not starting with a hyphen")
+        raise ValueError(
+            f"username {username!r}: use 1 to 64 letters, digits and hyphens, not starting with a hyphen"
+        )
     return username
 
 
@@ -72,7 +75,11 @@ def make_login(
     if len(salt) != SALT_BYTES:
         raise ValueError(f"salt: {len(salt)} bytes, must be {SALT_BYTES}")
     return Login(
-        check_username(username), role, _hash(password, salt, iterations), base64.b64encode(salt).decode(), iterations
+        check_username(username),
+        role,
+        _hash(password, salt, iterations),
+        base64.b64encode(salt).decode(),
+        iterations,
     )
 
 
@@ -89,7 +96,7 @@ def rules(username: str, role: Role) -> tuple[Rule, ...]:
     """Everything this account may do; what is not listed is refused."""
     if role is Role.INGEST:
         return _INGEST_RULES
-    base = f"{TOPIC_ROOT}/{check_username(username)[-1]}/{username}"
+    base = f"{ROOT}/{check_username(username)[-1]}/{username}"
     return (
         Rule(Act.PUBLISH, f"{base}/up/#"),
         Rule(Act.SUBSCRIBE, f"{base}/down/#"),
@@ -98,9 +105,9 @@ def rules(username: str, role: Role) -> tuple[Rule, ...]:
 
 
 _INGEST_RULES = (
-    Rule(Act.SUBSCRIBE, f"{TOPIC_ROOT}/+/+/up/#"),
-    Rule(Act.RECEIVE, f"{TOPIC_ROOT}/+/+/up/#"),
-    Rule(Act.PUBLISH, f"{TOPIC_ROOT}/+/+/down/#"),
+    Rule(Act.SUBSCRIBE, f"{ROOT}/+/+/up/#"),
+    Rule(Act.RECEIVE, f"{ROOT}/+/+/up/#"),
+    Rule(Act.PUBLISH, f"{ROOT}/+/+/down/#"),
     Rule(Act.PUBLISH, CANARY),
     Rule(Act.SUBSCRIBE, CANARY),
     Rule(Act.RECEIVE, CANARY),
@@ -113,7 +120,7 @@ def allows(username: str, role: Role, act: Act, topic: str) -> bool:
 
 
 def covers(topic_filter: str, topic: str) -> bool:
-    """Whether every topic that ``topic`` (a name or itself a filter) stands for is matched by ``topic_filter``."""
+    """Whether ``topic_filter`` matches every topic that ``topic``, a name or itself a filter, stands for."""
     wanted, given = topic_filter.split("/"), topic.split("/")
     if topic.startswith("$") or not topic:
         return False

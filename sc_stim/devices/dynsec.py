@@ -23,7 +23,7 @@ _ADMIN_RULES = (
 
 
 def ingest_usernames(shards: str) -> list[str]:
-    """The accounts of one ingest process, one per MQTT session: ``0-7`` gives ``ingest-0-7-live`` and so on."""
+    """The accounts of one ingest process, one per session: ``0-7`` gives ``ingest-0-7-live`` and so on."""
     return [check_username(f"ingest-{shards}-{session}") for session in INGEST_SESSIONS]
 
 
@@ -40,11 +40,18 @@ def first_document(admin: Login, logins: Iterable[Login]) -> Json:
             "subscribe": False,
             "unsubscribe": True,
         },
-        "clients": [_stored_client(admin, ADMIN), *(_stored_client(login, _role_of(login)) for login in accounts)],
+        "clients": [
+            _stored_client(admin, ADMIN),
+            *(_stored_client(login, _role_of(login)) for login in accounts),
+        ],
         "roles": [
             _role(ADMIN, _ADMIN_RULES),
             _role(Role.INGEST, rules("ingest", Role.INGEST)),
-            *(_role(login.username, rules(login.username, Role.DEVICE)) for login in accounts if _is_device(login)),
+            *(
+                _role(login.username, rules(login.username, Role.DEVICE))
+                for login in accounts
+                if _is_device(login)
+            ),
         ],
         "groups": [],
     }
@@ -71,7 +78,7 @@ def as_replacement(command: Json) -> Json:
 def revoke_device(device_id: str) -> list[Json]:
     """Commands that cut the device off now and for good.
 
-    ``disableClient`` ends its session at once; ``deleteClient`` keeps a client that proves itself by certificate out.
+    ``disableClient`` ends its session at once; ``deleteClient`` keeps out one that proves itself by certificate.
     """
     check_username(device_id)
     return [

@@ -23,7 +23,7 @@ _PLUGIN_PLACES = (
 
 @dataclass(frozen=True)
 class Listener:
-    """One port. ``address`` "" means every interface; with ``certificate`` and ``key`` the port speaks TLS only."""
+    """One port. ``address`` "" means every interface; with ``certificate`` and ``key`` it speaks TLS only."""
 
     port: int
     address: str = ""
@@ -36,13 +36,18 @@ def find_plugin() -> Path:
     for place in _PLUGIN_PLACES:
         for found in glob(place):
             return Path(found)
-    raise FileNotFoundError(f"no Mosquitto dynamic-security plugin in {', '.join(_PLUGIN_PLACES)}: install mosquitto")
+    raise FileNotFoundError(
+        f"no Mosquitto dynamic-security plugin in {', '.join(_PLUGIN_PLACES)}: install mosquitto"
+    )
 
 
 def render(directory: Path, plugin: Path, listeners: Iterable[Listener]) -> str:
     """The text of ``mosquitto.conf`` for a broker that keeps its data in ``directory``."""
     settings = Template(_TEMPLATE.read_text()).substitute(
-        directory=directory, plugin=plugin, max_payload_bytes=MAX_PAYLOAD_BYTES, max_packet_bytes=MAX_PACKET_BYTES
+        directory=directory,
+        plugin=plugin,
+        max_payload_bytes=MAX_PAYLOAD_BYTES,
+        max_packet_bytes=MAX_PACKET_BYTES,
     )
     return settings + "".join(_render_listener(listener) for listener in listeners)
 
@@ -50,7 +55,7 @@ def render(directory: Path, plugin: Path, listeners: Iterable[Listener]) -> str:
 def _render_listener(listener: Listener) -> str:
     lines = [
         f"\nlistener {listener.port} {listener.address}".rstrip(),
-        "# One identity: otherwise a device that connects with the client id of an ingest session wipes its queue.",
+        "# Otherwise a device that connects with the client id of an ingest session wipes its queue.",
         "use_username_as_clientid true",
     ]
     if listener.certificate and listener.key:
@@ -71,15 +76,17 @@ def write_broker_files(
 ) -> None:
     """Write ``mosquitto.conf`` and, unless it exists already, ``dynamic-security.json`` into ``directory``.
 
-    ``shards`` names what each ingest process owns (``0-7``, ``8-f``): each gets its accounts, with one password for
-    all. ``devices`` rebuilds a lost broker from the hashes in our database. An existing account file is the broker's
-    own and stays. ``user`` becomes the owner of it all (a Mosquitto that is started as root drops to its own user).
+    ``shards`` names what each ingest process owns (``0-7``, ``8-f``): each gets its accounts, with one password
+    for all. ``devices`` rebuilds a lost broker from the hashes in our database. An existing account file is the
+    broker's own and stays. ``user`` becomes the owner: a Mosquitto started as root drops to its own user.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "mosquitto.conf").write_text(render(directory.resolve(), plugin, listeners))
     accounts = directory / "dynamic-security.json"
     if not accounts.exists():
-        ingest = [_login(name, Role.INGEST, ingest_password) for part in shards for name in ingest_usernames(part)]
+        ingest = [
+            _login(name, Role.INGEST, ingest_password) for part in shards for name in ingest_usernames(part)
+        ]
         admin = _login(ADMIN, Role.INGEST, admin_password)
         _write_private(accounts, json.dumps(first_document(admin, [*ingest, *devices]), indent=1))
     if user is not None:

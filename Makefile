@@ -1,0 +1,59 @@
+# The project's commands. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo install test provide-servers lint format bench lock clean
+
+PYTHON ?= $(shell scripts/find-python)
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+# Settings of the caller's pip that would install elsewhere than into .venv, or refuse the project itself.
+PIP := env -u PIP_USER -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_REQUIRE_HASHES -u PIP_CONSTRAINT \
+  $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## the whole stack on this machine, loopback only; ARGS="--port 8080" and so on
+	$(BIN)/sc-stim demo $(ARGS)
+
+install: $(VENV)/run.stamp ## .venv with the project, from the locked and hash-checked packages
+
+test: $(VENV)/test.stamp provide-servers lint ## everything: real servers, lint, the whole suite
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+provide-servers: ## PostgreSQL, Redis, Mosquitto and Chromium for the tests
+	scripts/provide-servers
+
+lint: $(VENV)/test.stamp ## style, types and the import contract
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/test.stamp ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/test.stamp provide-servers ## measure, print a table, write benchmarks/results.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## resolve the packages anew (needs uv)
+	requirements/compile.sh
+
+clean: ## remove .venv and everything made by the tools
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements/run.lock -r requirements/build.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
+	$(PIP) --require-hashes -r requirements/test.lock
+	@touch $@

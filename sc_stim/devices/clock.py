@@ -9,7 +9,7 @@ known to be short.
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
@@ -47,14 +47,14 @@ class ClockEstimate(Struct, frozen=True, omit_defaults=True):
     certain: bool = False
     evidence: tuple[tuple[float, float], ...] = ()
 
-    def to_json(self) -> str:
-        """The estimate as JSON, some 200 bytes at most."""
-        return msgspec.json.encode(self).decode()
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as a JSON object of some 200 bytes at most."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote; raises msgspec.ValidationError for anything else."""
-        return msgspec.json.decode(text, type=cls)
+    def from_json(cls, stored: dict[str, Any] | None) -> Self:
+        """Read what `to_json` gave, None being a device not heard yet; raises msgspec.ValidationError."""
+        return msgspec.convert(stored or {}, cls)
 
     @property
     def correction(self) -> timedelta:

@@ -49,7 +49,8 @@ class InvalidMessage(ValueError):
 Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339 with offset
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # exact in every JSON reader
 Epoch = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$(?!\n)")]  # a bare `$` lets a newline end it
-Word = Annotated[str, Meta(pattern=r"^[^\u0000-\u001f\u007f]{1,64}$(?!\n)")]  # short, no control characters
+Word = Annotated[str, Meta(pattern=r"^[^\u0000-\u001f\u007f]{1,64}$(?!\n)")]  # no control characters
+ShortWord = Annotated[str, Meta(pattern=r"^[^\u0000-\u001f\u007f]{1,32}$(?!\n)")]
 ProgramNumber = Annotated[int, Meta(ge=0, le=9999)]
 Volume = Annotated[float, Meta(ge=0, le=100)]  # mL; the largest reservoirs hold 40
 Flow = Annotated[float, Meta(ge=0, le=50)]  # mL/day; pumps reach about 29
@@ -130,7 +131,7 @@ class StimulatorSample(Item, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     charged_s: Seconds | None = None
     impedance_ohm: Contacts | None = None  # per contact, in contact order
     ecap_in_window_pct: Percent | None = None
-    posture: Word | None = None
+    posture: ShortWord | None = None
 
 
 class Event(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,7 +163,7 @@ class DeviceState(Struct, frozen=True, kw_only=True):
 
     online: bool
     model: Word | None = None
-    firmware: Word | None = None
+    firmware: ShortWord | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):

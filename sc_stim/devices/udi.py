@@ -1,8 +1,8 @@
 """Reading a Unique Device Identifier as it is scanned, typed or pasted from a label or an implant card.
 
-Two issuers matter for implants. GS1: element strings with application identifiers, bracketed as printed or raw as
-scanned (biip reads them). HIBCC: begins with `+`, ends with a modulo-43 check character (read here). Formats: FDA
-"UDI formats by FDA-accredited issuing agency" v1.3; ANSI/HIBC supplier labeling standard 2.6.
+Two issuers matter for implants. GS1: element strings with application identifiers, bracketed as printed or raw
+as scanned (biip reads them). HIBCC: begins with `+`, ends with a modulo-43 check character (read here). Formats:
+FDA "UDI formats by FDA-accredited issuing agency" v1.3; ANSI/HIBC supplier labeling standard 2.6.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ class InvalidUdi(ValueError):
 
 @dataclass(frozen=True)
 class Udi:
-    """A read UDI. `carrier_hrf` is the whole text in its printed form; what the label does not say is None."""
+    """What a label says, None where it does not. `carrier_hrf` is the whole text in its printed form."""
 
     issuer: Literal["gs1", "hibcc"]
     device_identifier: str
@@ -58,6 +58,14 @@ def parse_udi(text: str) -> Udi:
 
 
 # --- GS1 ---
+
+_GS1_FORMS = {
+    "01": "14 digits",
+    "10": "1 to 20 characters",
+    "21": "1 to 20 characters",
+    "11": "a date YYMMDD",
+    "17": "a date YYMMDD",
+}
 
 
 def _gs1(text: str) -> Udi:
@@ -87,7 +95,7 @@ def _gs1_message(text: str) -> GS1Message:
     try:
         message = GS1Message.parse_hri(compact) if bracketed else GS1Message.parse(compact)
     except ParseError as error:
-        raise InvalidUdi(f"not in the form of GS1: {error}") from error
+        raise InvalidUdi(_gs1_problem(error)) from error
     if bracketed and message.as_hri() != compact:  # biip skips what it cannot read
         raise InvalidUdi("something between the brackets cannot be read")
     if not bracketed and _GROUP_SEPARATOR not in compact:
@@ -95,17 +103,23 @@ def _gs1_message(text: str) -> GS1Message:
     return message
 
 
+def _gs1_problem(error: ParseError) -> str:
+    """In words for the person at the keyboard; biip's own text quotes regular expressions."""
+    if match := re.search(r"GS1 AI \(?(\d+)", str(error)):
+        form = _GS1_FORMS.get(match[1], "in its form")
+        return f"what follows ({match[1]}) is not {form}"
+    return "it is neither GS1, which begins with (01), nor HIBCC, which begins with +"
+
+
 def _refuse_hidden_serial(elements: list[GS1ElementString]) -> None:
     """Without separators a lot runs to the end of the text and swallows the serial number behind it."""
     last = elements[-1]
     if last.ai.ai == "10" and "21" in last.value[1:-1]:
-        raise InvalidUdi(
-            "where the lot ends and the serial number begins is unclear; type the brackets as printed"
-        )
+        raise InvalidUdi("where the lot ends and the serial number begins is unclear; type the brackets too")
 
 
 def _gs1_date(identifier: str, elements: dict[str, str]) -> dt.date | None:
-    """YYMMDD; day 00 is the last of the month. The century is 20: no UDI is older than the UDI rules of 2013."""
+    """YYMMDD; day 00 is the last of the month. The century is 20: UDIs came with the rules of 2013."""
     if identifier not in elements:
         return None
     year, month, day = (int(elements[identifier][start : start + 2]) for start in (0, 2, 4))
@@ -153,7 +167,7 @@ def _with_right_check(text: str) -> str:
 
 
 def _hibcc_secondary(part: str) -> dict[str, str | dt.date | None]:
-    """Lot, serial number or dates of one part; other data (quantities, for instance) is not about identity."""
+    """Lot, serial number or dates of one part; other data (such as quantities) is not about identity."""
     match = _SECONDARY.fullmatch(part)
     if match is None:
         return {}
@@ -187,7 +201,7 @@ def _date(digits: str, form: str, length: int) -> dt.date:
     if not re.fullmatch(rf"\d{{{length}}}", digits):
         raise InvalidUdi(f"{digits!r} should be a date of {length} digits")
     try:
-        date = dt.datetime.strptime(digits, form).date()  # noqa: DTZ007  # a date, no instant
+        date = dt.datetime.strptime(digits, form).date()
     except ValueError as error:
         raise InvalidUdi(f"{digits!r} is no date") from error
     return date.replace(year=2000 + date.year % 100)

@@ -41,16 +41,21 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 
 DataKind = Literal["telemetry", "history", "event", "diary"]
 DeviceKind = Literal["pump", "stimulator"]
+ListName = Literal["samples", "events", "scores"]
 AnyItem = PumpSample | StimulatorSample | Event | Score
 
 
 class Reject(Struct, frozen=True):
-    """An item that cannot be taken: `raw` is its JSON as sent, `seq` its number where that could be read."""
+    """An item that cannot be taken: `raw` is its JSON as sent, `seq` its number where that could be read.
+
+    `reason` is a word of Reason, or of ingest's own for an item that is well formed but cannot be stored.
+    """
 
     seq: int | None
-    reason: Reason
+    reason: str
     field: str | None
     detail: str
+    list_name: ListName
     raw: bytes
 
 
@@ -75,7 +80,7 @@ def decode(kind: DataKind, device_kind: DeviceKind, payload: bytes) -> Envelope:
         wire = _WIRE[device_kind].decode(payload)
         items = [*(wire.samples or ()), *(wire.events or ()), *(wire.scores or ())]
         envelope = Envelope(wire.epoch, _sent_at(wire.sent_at), items, [], 0)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         envelope = _take_apart(device_kind, payload)
     if not envelope.items and not envelope.rejects:
         usual = _USUAL_LIST[kind]
@@ -85,22 +90,33 @@ def decode(kind: DataKind, device_kind: DeviceKind, payload: bytes) -> Envelope:
 
 def decode_state(payload: bytes) -> DeviceState:
     """Read `up/state`; raises InvalidMessage. Unknown fields are ignored."""
-    return _decode_object(DeviceState, payload)
+    return _decode_object(_STATE, payload)
 
 
 def decode_result(payload: bytes) -> Result:
     """Read `up/result`; raises InvalidMessage. Unknown fields are ignored."""
-    return _decode_object(Result, payload)
+    return _decode_object(_RESULT, payload)
 
 
 def decode_ack(payload: bytes) -> Ack:
     """Read `down/ack`, as a device does; raises InvalidMessage."""
-    return _decode_object(Ack, payload)
+    return _decode_object(_ACK, payload)
 
 
 def decode_command(payload: bytes) -> Command:
     """Read `down/command`, as a device does; raises InvalidMessage."""
-    return _decode_object(Command, payload)
+    return _decode_object(_COMMAND, payload)
+
+
+def refuse(item: AnyItem, reason: str, field: str | None, detail: str) -> Reject:
+    """A well-formed item that cannot be stored."""
+    return Reject(item.seq, reason, field, detail, _LIST_OF[type(item)], msgspec.json.encode(item))
+
+
+def message_of(envelope: Envelope, reject: Reject) -> bytes:
+    """A message with this one item of the envelope, which can be decoded again like any other."""
+    head = msgspec.json.encode({"epoch": envelope.epoch, "sent_at": envelope.sent_at})
+    return b'%b,"%b":[%b]}' % (head[:-1], reject.list_name.encode(), reject.raw)
 
 
 def encode_ack(epoch: str, upto: int, missing: list[tuple[int, int]], rejected: list[int]) -> bytes:
@@ -109,11 +125,15 @@ def encode_ack(epoch: str, upto: int, missing: list[tuple[int, int]], rejected: 
 
 
 def encode_command(command: Command) -> bytes:
-    """The payload of `down/command`."""
-    return msgspec.json.encode(command)
+    """The payload of `down/command`; raises InvalidMessage for one that a device would refuse."""
+    payload = msgspec.json.encode(command)
+    decode_command(payload)
+    return payload
 
 
 # --- the quick way: the whole envelope in one typed decode ---
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # all that a decoder can raise
 
 _Sample = TypeVar("_Sample")
 _T = TypeVar("_T", bound=Struct)
@@ -130,6 +150,12 @@ class _Wire(Struct, Generic[_Sample], frozen=True, kw_only=True, forbid_unknown_
 _WIRE: dict[str, Decoder[Any]] = {
     "pump": Decoder(_Wire[PumpSample]),
     "stimulator": Decoder(_Wire[StimulatorSample]),
+}
+_LIST_OF: dict[type, ListName] = {
+    PumpSample: "samples",
+    StimulatorSample: "samples",
+    Event: "events",
+    Score: "scores",
 }
 _USUAL_LIST = {"telemetry": "samples", "history": "samples", "event": "events", "diary": "scores"}
 
@@ -170,42 +196,46 @@ class _Number(Struct):
 
 _OBJECT = Decoder(dict[str, Raw])
 _NUMBER = Decoder(_Number)
+_STATE, _RESULT, _ACK, _COMMAND = _Fields(DeviceState), _Fields(Result), _Fields(Ack), _Fields(Command)
 _ENVELOPE = _Fields(_RawWire)
-_ITEM_TYPES: tuple[type[Struct], ...] = (PumpSample, StimulatorSample, Event, Score)
-_ITEM: dict[type, _Fields[Any]] = {kind: _Fields(kind) for kind in _ITEM_TYPES}
-_SAMPLE: dict[str, type] = {"pump": PumpSample, "stimulator": StimulatorSample}
+_EVENT, _SCORE = _Fields(Event), _Fields(Score)
+_LISTS: dict[str, dict[ListName, _Fields[Any]]] = {
+    "pump": {"samples": _Fields(PumpSample), "events": _EVENT, "scores": _SCORE},
+    "stimulator": {"samples": _Fields(StimulatorSample), "events": _EVENT, "scores": _SCORE},
+}
 
 
 def _take_apart(device_kind: DeviceKind, payload: bytes) -> Envelope:
     wire, unknown_fields = _ENVELOPE.read(payload)
     items: list[AnyItem] = []
     rejects: list[Reject] = []
-    for kind, raws in ((_SAMPLE[device_kind], wire.samples), (Event, wire.events), (Score, wire.scores)):
-        for raw in raws or ():
+    for list_name, fields in _LISTS[device_kind].items():
+        for raw in getattr(wire, list_name) or ():
             try:
-                item, unknown = _ITEM[kind].read(raw)
+                item, unknown = fields.read(raw)
             except InvalidMessage as error:
-                rejects.append(Reject(_seq_of(raw), error.reason, error.field, error.detail, bytes(raw)))
+                rejects.append(_reject(list_name, raw, error))
             else:
                 items.append(item)
                 unknown_fields += unknown
     return Envelope(wire.epoch, _sent_at(wire.sent_at), items, rejects, unknown_fields)
 
 
+def _reject(list_name: ListName, raw: Raw, error: InvalidMessage) -> Reject:
+    try:
+        seq = _NUMBER.decode(raw).seq
+    except _UNREADABLE:
+        seq = None
+    return Reject(seq, error.reason, error.field, error.detail, list_name, bytes(raw))
+
+
 def _sent_at(at: datetime | None) -> datetime | None:
     return None if at is None else in_utc(at, "sent_at")
 
 
-def _seq_of(raw: Raw) -> int | None:
-    try:
-        return _NUMBER.decode(raw).seq
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-def _decode_object(kind: type[_T], payload: bytes) -> _T:
+def _decode_object(fields: _Fields[_T], payload: bytes) -> _T:
     _check_size(payload)
-    value, _ = _Fields(kind).read(payload)
+    value, _ = fields.read(payload)
     return value
 
 
@@ -219,23 +249,23 @@ def _split_object(raw: bytes | Raw) -> dict[str, Raw]:
         return _OBJECT.decode(raw)
     except msgspec.ValidationError as error:
         raise InvalidMessage(Reason.WRONG_TYPE, None, str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         _refuse_malformed(bytes(raw), error)
 
 
 def _decode_field(name: str, decoder: Decoder[Any], raw: Raw) -> Any:
     try:
         return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise InvalidMessage(_reason_of(error), name, f"{name}: {error}") from error
 
 
 # msgspec says what is wrong in words only; the tests hold every line of this table to them.
 _REASONS = (
+    ("Invalid enum value", Reason.UNKNOWN_VALUE),  # first, as it quotes what was sent
     ("got `", Reason.WRONG_TYPE),
     ("ut of range", Reason.NOT_FINITE),
     ("datetime", Reason.BAD_TIME),
-    ("Invalid enum value", Reason.UNKNOWN_VALUE),
     ("regex", Reason.BAD_TEXT),
     ("of length", Reason.TOO_LONG),
     ("Expected `", Reason.OUT_OF_RANGE),
@@ -245,6 +275,8 @@ _REASONS = (
 def _reason_of(error: Exception) -> Reason:
     if isinstance(error, UnicodeDecodeError):
         return Reason.BAD_UTF8
+    if isinstance(error, RecursionError):
+        return Reason.TOO_DEEP
     return next((reason for words, reason in _REASONS if words in str(error)), Reason.BAD_JSON)
 
 
@@ -253,7 +285,7 @@ def _refuse_malformed(raw: bytes, error: Exception) -> NoReturn:
     if isinstance(error, RecursionError):
         raise InvalidMessage(Reason.TOO_DEEP, None, "nested too deeply") from error
     try:
-        json.loads(raw.decode(), parse_constant=_refuse_constant)
+        json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=str)
     except UnicodeDecodeError:
         raise InvalidMessage(Reason.BAD_UTF8, None, "the bytes are not UTF-8") from error
     except (json.JSONDecodeError, RecursionError):

@@ -1,8 +1,8 @@
 """Reading a Unique Device Identifier as it is scanned, typed or pasted from a label or an implant card.
 
-Two issuers matter for implants. GS1: element strings with application identifiers, bracketed as printed or raw
-as scanned (biip reads them). HIBCC: begins with `+`, ends with a modulo-43 check character (read here). Formats:
-FDA "UDI formats by FDA-accredited issuing agency" v1.3; ANSI/HIBC supplier labeling standard 2.6.
+Two issuers matter for implants. GS1: element strings with application identifiers, bracketed as printed or
+raw as scanned (biip reads them). HIBCC: begins with `+`, ends with a modulo-43 check character (read here).
+Formats: FDA "UDI formats by FDA-accredited issuing agency" v1.3; ANSI/HIBC supplier labeling standard 2.6.
 """
 
 import datetime as dt
@@ -201,7 +201,7 @@ def _date(digits: str, form: str, length: int) -> dt.date:
     if not re.fullmatch(rf"\d{{{length}}}", digits):
         raise InvalidUdi(f"{digits!r} should be a date of {length} digits")
     try:
-        date = dt.datetime.strptime(digits, form).date()
+        date = dt.datetime.strptime(digits, form).date()  # noqa: DTZ007 (a day, no instant)
     except ValueError as error:
         raise InvalidUdi(f"{digits!r} is no date") from error
     return date.replace(year=2000 + date.year % 100)

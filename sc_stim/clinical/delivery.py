@@ -1,0 +1,118 @@
+"""Programmed delivery: how much the pump was told to give between two moments.
+
+Instants are day numbers (days since 1970 in UTC, with fraction): the forecast does nothing but day arithmetic.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+
+from sc_stim.clinical.pump_record import BolusCount, PumpSetting
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = timedelta(days=1)
+_NEVER: Final = float("inf")
+
+
+def day_number(at: datetime) -> float:
+    """Days since 1970 of an aware datetime."""
+    return (at - _EPOCH) / _DAY
+
+
+def instant(day: float) -> datetime:
+    """The aware UTC datetime of a day number."""
+    return _EPOCH + day * _DAY
+
+
+def local_date(day: float, zone: tzinfo) -> date:
+    return instant(day).astimezone(zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time of constant programming. `counted_per_day`: the boluses it is known to have delivered, if they are."""
+
+    days: float
+    flow_ml_per_day: float
+    bolus_ml: float
+    max_boluses_per_day: float
+    counted_per_day: float | None = None
+
+    def ml_per_day(self, boluses_per_day: float) -> float:
+        """Programmed volume per day when the patient asks for so many boluses; the lockout refuses the rest."""
+        if self.counted_per_day is not None:
+            return self.flow_ml_per_day + self.bolus_ml * self.counted_per_day
+        return self.flow_ml_per_day + self.bolus_ml * min(boluses_per_day, self.max_boluses_per_day)
+
+    @property
+    def counted(self) -> bool:
+        return self.counted_per_day is not None
+
+    @property
+    def allows_boluses(self) -> bool:
+        return self.bolus_ml > 0 and self.max_boluses_per_day > 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountedBoluses:
+    """Boluses known for part of an interval."""
+
+    count: float = 0.0
+    days: float = 0.0
+
+    @property
+    def per_day(self) -> float:
+        return self.count / self.days if self.days > 0 else 0.0
+
+
+def programmed_ml(stretches: Iterable[Stretch], boluses_per_day: float) -> float:
+    """Programmed volume, basal and boluses, of finite stretches."""
+    return sum(stretch.days * stretch.ml_per_day(boluses_per_day) for stretch in stretches)
+
+
+def counted_boluses(counts: Iterable[BolusCount], begin: float, end: float, zone: tzinfo) -> CountedBoluses:
+    """What the counts say about an interval; a count that overlaps it in part counts in part."""
+    boluses = days = 0.0
+    for row in counts:
+        row_begin, row_end = _local_midnight(row.first_day, zone), _local_midnight(row.until, zone)
+        overlap = min(end, row_end) - max(begin, row_begin)
+        if overlap > 0:
+            boluses += row.count * overlap / (row_end - row_begin)
+            days += overlap
+    return CountedBoluses(boluses, min(days, end - begin))
+
+
+def stretches(
+    settings: Sequence[PumpSetting], starts: Sequence[float], begin: float, end: float, counted: CountedBoluses
+) -> list[Stretch]:
+    """The programming from `begin` to `end` (which may be infinite), the counted part taken as coming first.
+
+    `settings` in order of `starts`, their day numbers. The first one also holds before its start.
+    """
+    counted_until = begin + counted.days
+    found: list[Stretch] = []
+    for index, setting in enumerate(settings):
+        left = max(begin, starts[index]) if index else begin
+        right = min(end, starts[index + 1]) if index + 1 < len(settings) else end
+        if right <= left:
+            continue
+        for part_left, part_right, per_day in (
+            (left, min(right, counted_until), counted.per_day),
+            (max(left, counted_until), right, None),
+        ):
+            if part_right > part_left:
+                found.append(
+                    Stretch(
+                        part_right - part_left,
+                        setting.flow_ml_per_day,
+                        setting.bolus_ml,
+                        setting.max_boluses_per_day,
+                        per_day,
+                    )
+                )
+    return found
+
+
+def _local_midnight(day: date, zone: tzinfo) -> float:
+    return day_number(datetime(day.year, day.month, day.day, tzinfo=zone))

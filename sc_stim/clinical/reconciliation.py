@@ -1,0 +1,138 @@
+"""What a refill visit says about the pump: the residual that was expected against the one that was drawn out.
+
+Sign as in the literature: a positive difference is less drug left than expected (over-infusion, an earlier pocket
+fill, a leak, diversion), a negative one is more (stall, occlusion, under-infusion).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sc_stim.clinical.flow_ratio import FlowRatio, Residual, drifted, prior, surprise
+from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
+
+REMEASURE: Final = "remeasure"
+POSSIBLE_POCKET_FILL: Final = "possible_pocket_fill"
+POSSIBLE_OVER_INFUSION: Final = "possible_over_infusion"
+POSSIBLE_UNDER_INFUSION: Final = "possible_under_infusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`name` is one of the constants above, `rule` the rule that fired, `sentence` says it with its figures."""
+
+    name: str
+    rule: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """`ratio`: volume delivered by measurement over volume programmed; None when nothing was programmed.
+
+    `surprise_sd`: standard deviations between that ratio and the one expected of this pump.
+    """
+
+    expected_ml: float
+    aspirated_ml: float
+    difference_ml: float
+    delivered_ml: float
+    programmed_ml: float
+    ratio: float | None
+    surprise_sd: float | None
+    flags: tuple[Flag, ...]
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """Each flag once, in the order in which they were raised."""
+        return tuple(dict.fromkeys(flag.name for flag in self.flags))
+
+
+def reconcile(
+    *,
+    expected_ml: float,
+    aspirated_ml: float,
+    volume_after_last_fill_ml: float,
+    reservoir_ml: float,
+    accuracy_pct: float | None = None,
+    flow: FlowRatio | None = None,
+    programmed_sd_ml: float = 0.0,
+    injected_ml: float | None = None,
+    measured_after_ml: float | None = None,
+    rules: RefillRules | None = None,
+) -> Reconciliation:
+    """Compare one refill with the pump's own arithmetic.
+
+    `expected_ml` is the residual by programmed arithmetic. `flow` is the belief about the pump before this refill;
+    None: a pump never measured. `programmed_sd_ml`: uncertainty of the programmed volume (boluses nobody counted).
+    `injected_ml` and `measured_after_ml`: what went in, and what was measured in the reservoir afterwards.
+    """
+    rules = rules or shipped_rules()
+    programmed_ml = volume_after_last_fill_ml - expected_ml
+    delivered_ml = volume_after_last_fill_ml - aspirated_ml
+    difference_ml = expected_ml - aspirated_ml
+    ratio = surprise_sd = None
+    flags = _remeasure_by_difference(difference_ml, rules)
+    if programmed_ml > 0:
+        residual = Residual(delivered_ml, programmed_ml, programmed_sd_ml)
+        usual = flow or drifted(prior(rules, accuracy_pct), rules)
+        ratio, surprise_sd = residual.ratio, surprise(usual, residual, rules)
+        flags += _remeasure_by_accuracy(residual, accuracy_pct)
+        flags += _flow_flags(residual, surprise_sd, usual, rules)
+        flags += _found_empty(aspirated_ml, expected_ml, surprise_sd, rules)
+    if injected_ml is not None and measured_after_ml is not None:
+        flags += _pocket_fill(injected_ml, measured_after_ml, reservoir_ml, rules)
+    return Reconciliation(
+        expected_ml, aspirated_ml, difference_ml, delivered_ml, programmed_ml, ratio, surprise_sd, tuple(flags)
+    )
+
+
+def _remeasure_by_difference(difference_ml: float, rules: RefillRules) -> list[Flag]:
+    if abs(difference_ml) <= rules.remeasure_difference_ml:
+        return []
+    sentence = (
+        f"{abs(difference_ml):.1f} mL {'less' if difference_ml > 0 else 'more'} than expected was drawn out,"
+        f" above {rules.remeasure_difference_ml:g} mL: measure again"
+    )
+    return [Flag(REMEASURE, "difference_above_limit", sentence)]
+
+
+def _remeasure_by_accuracy(residual: Residual, accuracy_pct: float | None) -> list[Flag]:
+    if accuracy_pct is None or abs(residual.ratio - 1) * 100 <= accuracy_pct:
+        return []
+    sentence = f"{_delivered(residual)}, outside the labelled {accuracy_pct:g} %: measure again"
+    return [Flag(REMEASURE, "outside_labelled_accuracy", sentence)]
+
+
+def _flow_flags(residual: Residual, surprise_sd: float, usual: FlowRatio, rules: RefillRules) -> list[Flag]:
+    if abs(surprise_sd) <= rules.flow_flag:
+        return []
+    over = surprise_sd > 0
+    sentence = (
+        f"{_delivered(residual)}, {abs(surprise_sd):.1f} standard deviations {'above' if over else 'below'}"
+        f" the {usual.mean:.2f} times that is usual for this pump"
+    )
+    return [Flag(POSSIBLE_OVER_INFUSION if over else POSSIBLE_UNDER_INFUSION, "flow_ratio_surprise", sentence)]
+
+
+def _found_empty(aspirated_ml: float, expected_ml: float, surprise_sd: float, rules: RefillRules) -> list[Flag]:
+    """An empty reservoir hides how much is missing: a fill beside the reservoir is as likely as a fast pump."""
+    if aspirated_ml > rules.found_empty_ml or surprise_sd <= rules.flow_flag:
+        return []
+    sentence = f"found empty with {expected_ml:.1f} mL expected: the last fill may have missed the reservoir"
+    return [Flag(POSSIBLE_POCKET_FILL, "found_empty", sentence)]
+
+
+def _pocket_fill(injected_ml: float, measured_ml: float, reservoir_ml: float, rules: RefillRules) -> list[Flag]:
+    small = reservoir_ml <= rules.small_pump_up_to_ml
+    limit_ml = rules.pocket_fill_small_pump_ml if small else rules.pocket_fill_large_pump_ml
+    if injected_ml - measured_ml <= limit_ml:
+        return []
+    sentence = f"{injected_ml:.1f} mL injected but {measured_ml:.1f} mL measured, more than {limit_ml:g} mL missing"
+    return [Flag(POSSIBLE_POCKET_FILL, "injected_above_measured", sentence)]
+
+
+def _delivered(residual: Residual) -> str:
+    return (
+        f"{residual.delivered_ml:.1f} mL delivered for {residual.programmed_ml:.1f} mL programmed"
+        f" ({100 * (residual.ratio - 1):+.0f} %)"
+    )

@@ -1,0 +1,215 @@
+"""The refill-by date of an intrathecal pump: the earliest of several clocks, moved earlier to an open day.
+
+The pump computes its reservoir from the programmed rate and does not measure it, so its own low-reservoir date is
+blind to a fast pump, a leak or a fill beside the reservoir. Here the flow ratio of each pump is learned from its
+refills, and the chance of an empty pump before the visit is a clock of its own.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from math import inf
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sc_stim.clinical.delivery import day_number, instant, local_date
+from sc_stim.clinical.drugs import Formulary, UnknownDrug, shipped_formulary
+from sc_stim.clinical.empty_time import EmptyTime, day_delivered, delivered_ml
+from sc_stim.clinical.flow_ratio import FlowRatio
+from sc_stim.clinical.pump_history import PumpHistory, PumpKnowledge
+from sc_stim.clinical.pump_record import PumpRecord
+from sc_stim.clinical.reconciliation import Reconciliation
+from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
+from sc_stim.clinical.refusal import Refused
+from sc_stim.clinical.workdays import ClinicCalendar, UnknownRegion, move_earlier
+
+MODEL_VERSION: Final = "refill-1"
+
+EMPTY_PROBABILITY: Final = "empty_probability"
+LOW_RESERVOIR: Final = "low_reservoir"
+DRUG_STABILITY: Final = "drug_stability"
+MAX_INTERVAL: Final = "max_interval"
+END_OF_SERVICE: Final = "end_of_service"
+
+UNVERIFIED_FIGURE: Final = "unverified_figure"
+
+# A pump that would last longer than this is bound by other clocks.
+_HORIZON_DAYS: Final = 3650.0
+_EARLY_FILLS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The last date this clock allows, before any move to an open day."""
+
+    name: str
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyDates:
+    """Local dates on which the reservoir is empty with a chance of 5, 50 and 95 %; None: not within ten years."""
+
+    p05: date | None
+    p50: date | None
+    p95: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`earliest_empty`: before this moment the chance of an empty pump is below the limit of the empty clock.
+
+    `expected_residual_ml` is what is probably left at the moment of the forecast, by the learned flow ratio.
+    `last_refill` compares the newest measured residual with the expected one.
+    """
+
+    refill_by: date
+    binding_clock: str
+    clocks: tuple[Clock, ...]
+    empty: EmptyDates
+    earliest_empty: datetime | None
+    expected_residual_ml: float
+    flow_ratio: FlowRatio
+    flags: tuple[str, ...]
+    last_refill: Reconciliation | None
+    model_version: str = MODEL_VERSION
+
+
+def forecast(
+    pump: PumpRecord,
+    at: datetime,
+    *,
+    formulary: Formulary | None = None,
+    rules: RefillRules | None = None,
+    floor_ml: float = 0.0,
+) -> Forecast | Refused:
+    """When this pump must be refilled, from what was recorded up to `at`, or why that cannot be said.
+
+    `floor_ml` is the volume that counts as empty: 0, or 2-4 mL for patients prone to withdrawal.
+    """
+    rules = rules or shipped_rules()
+    formulary = formulary or shipped_formulary()
+    try:
+        zone = ZoneInfo(pump.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return Refused("unknown_timezone", f"timezone {pump.timezone!r} is not an IANA zone such as 'Europe/Berlin'")
+    now = day_number(at)
+    history = PumpHistory(pump, now, zone)
+    refused = _why_not(pump, history, now, rules)
+    if refused is not None:
+        return refused
+    try:
+        return _Judgement(history, now, zone, formulary, rules, floor_ml).forecast()
+    except UnknownDrug as unknown:
+        return Refused("unknown_drug", str(unknown))
+    except UnknownRegion as unknown_region:
+        return Refused("unknown_country", str(unknown_region))
+
+
+def _why_not(pump: PumpRecord, history: PumpHistory, now: float, rules: RefillRules) -> Refused | None:
+    if not history.fills:
+        return Refused("no_fill_recorded", "record the last fill of this pump")
+    if now - history.fill_days[-1] > rules.longest_fill_age_d:
+        return Refused("stale_fill", f"the newest fill is older than {rules.longest_fill_age_d:g} days: record the later ones")
+    if not history.settings:
+        return Refused("no_settings_recorded", "record the programmed flow of this pump")
+    if not history.programmed_since(history.fill_days[-1], rules.settings_gap_d):
+        return Refused("settings_missing", "the settings start after the last fill: record those in force at the fill")
+    if not pump.drugs:
+        return Refused("no_drug_recorded", "record the drugs in this pump")
+    for drug in pump.drugs:
+        if drug.mg_per_ml is None:
+            return Refused("unknown_concentration", f"record the concentration of {drug.name}")
+    return None
+
+
+class _Judgement:
+    """One forecast: what is known of the pump, and its clocks."""
+
+    def __init__(
+        self, history: PumpHistory, now: float, zone: tzinfo, formulary: Formulary, rules: RefillRules, floor_ml: float
+    ) -> None:
+        self.pump = history.pump
+        self.now = now
+        self.zone = zone
+        self.rules = rules
+        self.fill = history.fills[-1]
+        self.fill_day = history.fill_days[-1]
+        self.fill_number = len(history.fills)
+        self.known: PumpKnowledge = history.learn(rules)
+        self.programme = history.programme(self.fill_day, inf, history.counted(self.fill_day, now))
+        self.stability = formulary.stability(self.pump.drugs, first_fill=self.fill_number == 1)
+        self.rates = self.known.use.rates(rules) if self._allows_boluses() else ((1.0, 0.0),)
+        self.empty_time = EmptyTime(
+            self.fill.filled_ml - floor_ml, rules.syringe_sd_ml, self.known.flow, self.rates, self.programme
+        )
+
+    def forecast(self) -> Forecast | Refused:
+        earliest_empty = self._day(self.empty_time.day_of(self._accepted_chance()))
+        clocks = self._clocks(earliest_empty)
+        binding = min(clocks, key=lambda clock: clock.date)
+        calendar = ClinicCalendar(self.pump.country, frozenset(self.pump.closed_days))
+        refill_by = move_earlier(binding.date - timedelta(days=self.pump.pharmacy_lead_days), calendar)
+        if refill_by is None:
+            return Refused("no_open_day", f"the clinic has no open day in the weeks before {binding.date}")
+        return Forecast(
+            refill_by=refill_by,
+            binding_clock=binding.name,
+            clocks=clocks,
+            empty=EmptyDates(*(self._date(self._day(self.empty_time.day_of(chance))) for chance in (0.05, 0.5, 0.95))),
+            earliest_empty=instant(earliest_empty) if earliest_empty is not None else None,
+            expected_residual_ml=self._expected_residual_ml(),
+            flow_ratio=self.known.flow,
+            flags=self._flags(),
+            last_refill=self.known.last_refill,
+        )
+
+    def _clocks(self, earliest_empty: float | None) -> tuple[Clock, ...]:
+        fill_date = local_date(self.fill_day, self.zone)
+        low_reservoir = self._low_reservoir_date()
+        dates = (
+            # The last day that is over before the chance is reached: a visit at any hour of it is in time.
+            (EMPTY_PROBABILITY, _day_before(self._date(earliest_empty))),
+            (LOW_RESERVOIR, low_reservoir),
+            (DRUG_STABILITY, fill_date + timedelta(days=self.stability.value)),
+            (MAX_INTERVAL, fill_date + timedelta(days=self.rules.max_interval_d)),
+            (END_OF_SERVICE, self.pump.end_of_service),
+        )
+        return tuple(Clock(name, day) for name, day in dates if day is not None)
+
+    def _low_reservoir_date(self) -> date | None:
+        """When the pump's own arithmetic reaches its alarm, with as many boluses as may be taken, less the margin."""
+        volume_ml = self.fill.filled_ml - self._alarm_ml()
+        day = day_delivered(self.programme, self.known.use.high_per_day(self.rules), volume_ml)
+        reached = self._date(self._day(day))
+        return reached - timedelta(days=self.pump.margin_days) if reached is not None else None
+
+    def _alarm_ml(self) -> float:
+        recorded = self.pump.low_reservoir_alarm_ml
+        return self.rules.low_reservoir_alarm_ml if recorded is None else recorded
+
+    def _accepted_chance(self) -> float:
+        early = self.fill_number <= _EARLY_FILLS and self._allows_boluses()
+        return self.rules.empty_chance_early_boluses if early else self.rules.empty_chance
+
+    def _allows_boluses(self) -> bool:
+        return any(stretch.allows_boluses for stretch in self.programme)
+
+    def _expected_residual_ml(self) -> float:
+        days = self.now - self.fill_day
+        programmed = sum(weight * delivered_ml(self.programme, rate, days) for weight, rate in self.rates)
+        return max(0.0, self.fill.filled_ml - self.known.flow.mean * programmed)
+
+    def _flags(self) -> tuple[str, ...]:
+        found = self.known.last_refill.flag_names if self.known.last_refill else ()
+        assumed = not self.stability.verified or self.pump.low_reservoir_alarm_ml is None
+        return (*found, UNVERIFIED_FIGURE) if assumed else found
+
+    def _day(self, days_after_fill: float) -> float | None:
+        return self.fill_day + days_after_fill if days_after_fill < _HORIZON_DAYS else None
+
+    def _date(self, day: float | None) -> date | None:
+        return local_date(day, self.zone) if day is not None else None
+
+
+def _day_before(day: date | None) -> date | None:
+    return day - timedelta(days=1) if day is not None else None

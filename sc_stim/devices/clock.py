@@ -17,7 +17,7 @@ from msgspec import Struct
 SHORT_QUEUE_S = 5.0  # a queue no longer than this cannot pass for a wrong clock
 AGREE_S = 5.0  # offsets this close tell of one clock error, not of a draining queue
 AGREEING_MESSAGES = 3
-AGREEING_SPAN_S = 5.0  # by our clock: a burst of held-back messages is no evidence
+EVIDENCE_SPACING_S = 3.0  # by our clock: a burst of held-back messages counts once
 UNCORRECTED_S = 2.0  # smaller errors are as much the network's as the clock's
 SUSPECT_LATE_S = 5 * 60.0
 FUTURE_TOLERANCE = timedelta(seconds=5)  # by which measured_at may lie after received_at
@@ -124,14 +124,14 @@ def _unexplained_s(estimate: ClockEstimate, offset: timedelta, queue_delay_s: fl
 
 def _with_evidence(estimate: ClockEstimate, sent_s: float, received_s: float) -> ClockEstimate:
     """Add a message that did not wait in the broker; settle on the clock's error when the last ones agree."""
-    if any(sent_s == earlier for earlier, _ in estimate.evidence):  # the same message again, only later
-        return estimate
+    for earlier_sent_s, earlier_received_s in estimate.evidence:
+        sent_again = sent_s == earlier_sent_s
+        if sent_again or abs(received_s - earlier_received_s) < EVIDENCE_SPACING_S:
+            return estimate
     evidence = (*estimate.evidence, (sent_s, received_s))[-AGREEING_MESSAGES:]
     estimate = msgspec.structs.replace(estimate, evidence=evidence)
     offsets = [sent - received for sent, received in evidence]
-    receipts = [received for _, received in evidence]
-    agree = max(offsets) - min(offsets) <= AGREE_S and max(receipts) - min(receipts) >= AGREEING_SPAN_S
-    if len(evidence) < AGREEING_MESSAGES or not agree:
+    if len(evidence) < AGREEING_MESSAGES or max(offsets) - min(offsets) > AGREE_S:
         return estimate
     least_delayed = max(offsets)
     is_news = estimate.error_s is None or least_delayed < estimate.error_s - AGREE_S

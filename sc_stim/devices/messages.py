@@ -20,6 +20,7 @@ from sc_stim.devices.records import (
     Epoch,
     Event,
     InvalidMessage,
+    Message,
     PumpSample,
     Reason,
     Result,
@@ -135,21 +136,12 @@ def encode_command(command: Command) -> bytes:
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # all that a decoder can raise
 
-_Sample = TypeVar("_Sample")
 _T = TypeVar("_T", bound=Struct)
 
 
-class _Wire(Struct, Generic[_Sample], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    epoch: Epoch
-    sent_at: Time | None = None
-    samples: list[_Sample] | None = None
-    events: list[Event] | None = None
-    scores: list[Score] | None = None
-
-
 _WIRE: dict[str, Decoder[Any]] = {
-    "pump": Decoder(_Wire[PumpSample]),
-    "stimulator": Decoder(_Wire[StimulatorSample]),
+    "pump": Decoder(Message[PumpSample]),
+    "stimulator": Decoder(Message[StimulatorSample]),
 }
 _LIST_OF: dict[type, ListName] = {
     PumpSample: "samples",
@@ -182,7 +174,7 @@ class _Fields(Generic[_T]):
         return self.kind(**values), len(given) - len(known)
 
 
-class _RawWire(Struct, frozen=True, kw_only=True):
+class _RawMessage(Struct, frozen=True, kw_only=True):
     epoch: Epoch
     sent_at: Time | None = None
     samples: list[Raw] | None = None
@@ -197,7 +189,7 @@ class _Number(Struct):
 _OBJECT = Decoder(dict[str, Raw])
 _NUMBER = Decoder(_Number)
 _STATE, _RESULT, _ACK, _COMMAND = _Fields(DeviceState), _Fields(Result), _Fields(Ack), _Fields(Command)
-_ENVELOPE = _Fields(_RawWire)
+_ENVELOPE = _Fields(_RawMessage)
 _EVENT, _SCORE = _Fields(Event), _Fields(Score)
 _LISTS: dict[str, dict[ListName, _Fields[Any]]] = {
     "pump": {"samples": _Fields(PumpSample), "events": _EVENT, "scores": _SCORE},

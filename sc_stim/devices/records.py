@@ -6,7 +6,7 @@ elsewhere. The JSON Schemas in docs/protocol are generated from these types.
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -156,6 +156,19 @@ class Score(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sleep: Rating | None = None
     interference: Rating | None = None
     symptoms: tuple[Symptom, ...] | None = None
+
+
+SampleType = TypeVar("SampleType", PumpSample, StimulatorSample)
+
+
+class Message(Struct, Generic[SampleType], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a device sends on a data topic, with at least one item. `sent_at` is stamped at every sending."""
+
+    epoch: Epoch
+    sent_at: Time | None = None
+    samples: list[SampleType] | None = None
+    events: list[Event] | None = None
+    scores: list[Score] | None = None
 
 
 class DeviceState(Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ _UNITS: Final[dict[str, tuple[str, Fraction]]] = {
     "us": ("time", Fraction(1, 1_000_000)),
     "ms": ("time", Fraction(1, 1000)),
     "s": ("time", Fraction(1)),
+    "min": ("time", Fraction(60)),
     "h": ("time", Fraction(3600)),
     "d": ("time", Fraction(_DAY)),
     "mo": ("time", Fraction(_DAY) * Fraction(36525, 1200)),

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.servers import Mosquitto, Postgres, Redis, Server
+from tests.servers import EmbeddedBroker, Mosquitto, Postgres, Redis, Server
 
 S = TypeVar("S", bound=Server)
 
@@ -23,6 +23,11 @@ def redis_server() -> Iterator[Redis]:
 @pytest.fixture(scope="session")
 def mosquitto() -> Iterator[Mosquitto]:
     yield from _running(Mosquitto())
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    yield from _running(EmbeddedBroker())
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from glob import glob
 from pathlib import Path
 from typing import Any, Self
@@ -26,8 +28,11 @@ import psycopg
 import pytest
 import redis
 
+from sc_stim.devices.broker_access import SALT_BYTES, Role, make_login
 from sc_stim.devices.dynsec import ADMIN, ingest_usernames
 from sc_stim.devices.mosquitto_conf import Listener, find_plugin, write_broker_files
+from sc_stim.devices.mqtt_admin import MosquittoAdmin
+from sc_stim.embedded.broker import command as embedded_broker_command
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 _BELOW_EPHEMERAL = range(20_000, 32_000)
@@ -257,19 +262,54 @@ class Redis(Server):
         return f"redis://admin:{self.password}@127.0.0.1:{self.port}/0"
 
 
-class Mosquitto(Server):
+class MqttBroker(Server):
+    """What both brokers have for a test: an address, ingest accounts, and devices that come and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ingest_password = secrets.token_urlsafe(16)
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def ingest_username(self, shards: str = "0-f", session: str = "live") -> str:
+        return next(name for name in ingest_usernames(shards) if name.endswith(session))
+
+    def add_device(self, device_id: str) -> str:
+        """The password of a device that may connect from now on."""
+        raise NotImplementedError
+
+    def revoke(self, device_id: str) -> None:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it says yes or no to a client (here: no)."""
+        heard: list[object] = []
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="nobody")
+        client.username_pw_set("nobody", "wrong")
+        client.on_connect = lambda *args: heard.append(args)
+        try:
+            client.connect("127.0.0.1", self.port)
+        except OSError:
+            return False
+        while not heard and client.loop(timeout=1) == mqtt.MQTT_ERR_SUCCESS:
+            pass
+        client.disconnect()
+        return bool(heard)
+
+
+class Mosquitto(MqttBroker):
     """Started from the files ``sc-stim broker init`` writes, with ingest accounts for 0-f, 0-7 and 8-f."""
 
     name = "mosquitto"
 
     def __init__(self) -> None:
         self.user = "mosquitto" if os.geteuid() == 0 else None
-        self.program = program(
-            "mosquitto", ("/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"), "mosquitto"
-        )
+        places = ("/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto")
+        self.program = program("mosquitto", places, "mosquitto")
         super().__init__()
         self.admin_password = secrets.token_urlsafe(16)
-        self.ingest_password = secrets.token_urlsafe(16)
         write_broker_files(
             self.directory,
             admin_password=self.admin_password,
@@ -283,34 +323,53 @@ class Mosquitto(Server):
     def command(self) -> list[str]:
         return [self.program, "-c", str(self.directory / "mosquitto.conf")]
 
-    def answers(self) -> bool:
-        reached: list[bool] = []
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=ADMIN)
-        client.username_pw_set(ADMIN, self.admin_password)
-        client.on_connect = lambda _client, _data, _flags, reason, _properties: reached.append(
-            not reason.is_failure
-        )
-        try:
-            client.connect("127.0.0.1", self.port)
-        except OSError:
-            return False
-        while not reached and client.loop(timeout=1) == mqtt.MQTT_ERR_SUCCESS:
-            pass
-        client.disconnect()
-        return reached == [True]
-
-    @property
-    def url(self) -> str:
-        """Without an account: put ``ingest_username()`` and ``ingest_password`` beside it."""
-        return f"mqtt://127.0.0.1:{self.port}"
-
     @property
     def admin_url(self) -> str:
         return f"mqtt://{ADMIN}:{self.admin_password}@127.0.0.1:{self.port}"
 
-    def ingest_username(self, shards: str = "0-f") -> str:
-        """The account of the live session of the ingest process that owns ``shards``."""
-        return ingest_usernames(shards)[0]
+    def add_device(self, device_id: str) -> str:
+        password = secrets.token_urlsafe(32)
+        MosquittoAdmin(self.admin_url).put_devices([(device_id, password)])
+        return password
+
+    def revoke(self, device_id: str) -> None:
+        MosquittoAdmin(self.admin_url).revoke(device_id)
+
+
+class EmbeddedBroker(MqttBroker):
+    """The broker of ``sc-stim demo`` with a database that holds nothing but its accounts."""
+
+    name = "embedded_broker"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database = self.directory / "accounts.db"
+        self._run(
+            "CREATE TABLE broker_login (username TEXT PRIMARY KEY, password_hash TEXT, salt TEXT,"
+            " iterations INTEGER, role TEXT CHECK (role IN ('device', 'ingest')), revoked_at TEXT)"
+        )
+        for username in ingest_usernames("0-f"):
+            self._add(username, Role.INGEST, self.ingest_password)
+
+    def command(self) -> list[str]:
+        return embedded_broker_command(self.port, self.database)
+
+    def add_device(self, device_id: str) -> str:
+        password = secrets.token_urlsafe(32)
+        self._add(device_id, Role.DEVICE, password)
+        return password
+
+    def revoke(self, device_id: str) -> None:
+        self._run("UPDATE broker_login SET revoked_at = '2026-11-22T12:00:00Z' WHERE username = ?", device_id)
+
+    def _add(self, username: str, role: Role, password: str) -> None:
+        login = make_login(username, role, password, secrets.token_bytes(SALT_BYTES))
+        row = (username, login.password_hash, login.salt, login.iterations, role)
+        self._run("INSERT OR REPLACE INTO broker_login VALUES (?, ?, ?, ?, ?, NULL)", *row)
+
+    def _run(self, statement: str, *values: object) -> None:
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(statement, values)
 
 
 def _as_user(user: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .topics import ROOT
+from .topics import ROOT, shard_of
 
 CANARY = f"{ROOT}/canary/#"
 MAX_PAYLOAD_BYTES = 64 * 1024
@@ -20,8 +20,8 @@ MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 1024
 """The payload with its topic and header."""
 
 HASH_ITERATIONS = 1_000
-"""Few, because the passwords are 256 random bits: stretching them would only slow down a thousand devices that
-return at once to a broker that hashes in its one thread."""
+"""Few, because the passwords are 256 random bits: stretching would only slow down a thousand devices that return
+at once to a broker that hashes in its one thread."""
 
 SALT_BYTES = 12
 """Mosquitto 2.0 knows no other length, and refuses the account without a word in its log."""
@@ -93,10 +93,10 @@ def _hash(password: str, salt: bytes, iterations: int) -> str:
 
 
 def rules(username: str, role: Role) -> tuple[Rule, ...]:
-    """Everything this account may do; what is not listed is refused."""
+    """Everything this account may do; what is not listed is refused. InvalidTopic for a device id that is none."""
     if role is Role.INGEST:
         return _INGEST_RULES
-    base = f"{ROOT}/{check_username(username)[-1]}/{username}"
+    base = f"{ROOT}/{shard_of(username)}/{username}"
     return (
         Rule(Act.PUBLISH, f"{base}/up/#"),
         Rule(Act.SUBSCRIBE, f"{base}/down/#"),
@@ -117,6 +117,11 @@ _INGEST_RULES = (
 def allows(username: str, role: Role, act: Act, topic: str) -> bool:
     """Whether one of the account's rules covers ``topic`` (for SUBSCRIBE: a topic filter) as a whole."""
     return any(rule.act is act and covers(rule.topic_filter, topic) for rule in rules(username, role))
+
+
+def may_retain(topic: str) -> bool:
+    """Only a device's last known state is worth keeping for those who subscribe later."""
+    return topic.endswith("/up/state")
 
 
 def covers(topic_filter: str, topic: str) -> bool:

@@ -1,6 +1,8 @@
 """JSON for Mosquitto's dynamic-security plugin: its first file and the commands that change it. Pure.
 
-Mosquitto 2.0 knows no ``%u`` in this plugin, so each device has a role of its own, named after it.
+Each account but the administrator's is tied to one client id, its own name: otherwise whoever connects with
+the client id of another session ends that session and wipes its queue. Mosquitto 2.0 knows no ``%u`` in this
+plugin, so each device has a role of its own, named after it.
 """
 
 from collections.abc import Iterable
@@ -61,13 +63,13 @@ def create_device(device_id: str, password: str) -> list[Json]:
     """Commands that make the device's role and account."""
     return [
         {"command": "createRole", **_role(device_id, rules(device_id, Role.DEVICE))},
-        {"command": "createClient", **_client(device_id, password, device_id)},
+        {"command": "createClient", **_tied(_client(device_id, password, device_id))},
     ]
 
 
 def create_ingest(username: str, password: str) -> list[Json]:
     """Commands that make one more ingest account, for another split of the shards."""
-    return [{"command": "createClient", **_client(check_username(username), password, Role.INGEST)}]
+    return [{"command": "createClient", **_tied(_client(check_username(username), password, Role.INGEST))}]
 
 
 def as_replacement(command: Json) -> Json:
@@ -78,7 +80,7 @@ def as_replacement(command: Json) -> Json:
 def revoke_device(device_id: str) -> list[Json]:
     """Commands that cut the device off now and for good.
 
-    ``disableClient`` ends its session at once; ``deleteClient`` keeps out one that proves itself by certificate.
+    ``disableClient`` ends its session at once, ``deleteClient`` keeps out one that has a certificate.
     """
     check_username(device_id)
     return [
@@ -108,6 +110,10 @@ def _stored_client(login: Login, role: str) -> Json:
 
 def _client(username: str, password: str, role: str) -> Json:
     return {"username": username, "password": password, "roles": [{"rolename": role}]}
+
+
+def _tied(client: Json) -> Json:
+    return {**client, "clientid": client["username"]}
 
 
 def _role(name: str, granted: Iterable[Rule]) -> Json:

@@ -53,11 +53,7 @@ def render(directory: Path, plugin: Path, listeners: Iterable[Listener]) -> str:
 
 
 def _render_listener(listener: Listener) -> str:
-    lines = [
-        f"\nlistener {listener.port} {listener.address}".rstrip(),
-        "# Otherwise a device that connects with the client id of an ingest session wipes its queue.",
-        "use_username_as_clientid true",
-    ]
+    lines = [f"\nlistener {listener.port} {listener.address}".rstrip()]
     if listener.certificate and listener.key:
         lines += [f"certfile {listener.certificate}", f"keyfile {listener.key}", "tls_version tlsv1.2"]
     return "\n".join(lines) + "\n"
@@ -76,9 +72,9 @@ def write_broker_files(
 ) -> None:
     """Write ``mosquitto.conf`` and, unless it exists already, ``dynamic-security.json`` into ``directory``.
 
-    ``shards`` names what each ingest process owns (``0-7``, ``8-f``): each gets its accounts, with one password
-    for all. ``devices`` rebuilds a lost broker from the hashes in our database. An existing account file is the
-    broker's own and stays. ``user`` becomes the owner: a Mosquitto started as root drops to its own user.
+    ``shards`` names what each ingest process owns (``0-7``, ``8-f``): each gets its accounts, all with one
+    password. ``devices`` rebuilds a lost broker from the hashes in our database. An account file that exists is
+    the broker's own and stays. ``user`` becomes the owner: Mosquitto as root drops to a user of its own.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "mosquitto.conf").write_text(render(directory.resolve(), plugin, listeners))

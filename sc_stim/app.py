@@ -1,15 +1,18 @@
 """The only wiring: settings in, a Flask app out."""
 
 import datetime as dt
+from typing import Any, Final
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from sc_stim import api, guard, logs, web
+from sc_stim import api, failures, guard, logs, web
 from sc_stim.extensions import csrf, db, limiter, login, migrate
 from sc_stim.settings import Settings
 from sc_stim.tasks.celery_app import bind as bind_celery
 from sc_stim.workflows.audit import seal_key
+
+DATABASE_PATIENCE_S: Final = 3
 
 
 def create_app(settings: Settings) -> Flask:
@@ -21,7 +24,7 @@ def create_app(settings: Settings) -> Flask:
         SECRET_KEY=settings.secret_key,
         AUDIT_SEAL_KEY=seal_key(settings.secret_key),
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True} if not settings.is_sqlite else {},
+        SQLALCHEMY_ENGINE_OPTIONS=_engine_options(settings),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
@@ -32,7 +35,9 @@ def create_app(settings: Settings) -> Flask:
         RATELIMIT_HEADERS_ENABLED=False,
     )
     if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )  # type: ignore[method-assign]
     db.init_app(app)
     migrate.init_app(app, db, directory=str(app.root_path) + "/migrations")
     login.init_app(app)
@@ -42,4 +47,17 @@ def create_app(settings: Settings) -> Flask:
     api.install(app)
     web.install(app)
     guard.install(app)
+    failures.install(app, problem=api.problem, page=web.answer)
     return app
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    """Parameters name people, so errors do not show them. A request waits seconds for the database, not minutes."""
+    if settings.is_sqlite:
+        return {"hide_parameters": True}
+    return {
+        "hide_parameters": True,
+        "pool_pre_ping": True,
+        "pool_timeout": DATABASE_PATIENCE_S,
+        "connect_args": {"connect_timeout": DATABASE_PATIENCE_S},
+    }

@@ -2,6 +2,38 @@
 
 from flask import Flask
 
+import sc_stim
+from sc_stim.api import auth
+from sc_stim.api.errors import problem
+from sc_stim.api.http import Api, Resource
+from sc_stim.extensions import csrf
+
+__all__ = ["install", "problem"]
+
+# In the order of the documentation. Each is registered below /api/v1 with its name as tag.
+RESOURCES: tuple[Resource, ...] = (auth.auth,)
+
+ABOUT = (
+    "Therapy management for spinal cord stimulators and intrathecal drug pumps. Times are RFC 3339 with an "
+    "offset, ids are UUIDs, errors are problem documents (RFC 9457), unknown fields are refused. Sign in with "
+    "`POST /api/v1/auth/token` and send the token as `Authorization: Bearer`."
+)
+
 
 def install(app: Flask) -> None:
-    """Register every resource with the app."""
+    """Register every resource with the app and describe them in one OpenAPI document."""
+    document = Api(
+        app,
+        spec_kwargs={
+            "title": "sc_stim",
+            "version": sc_stim.__version__,
+            "openapi_version": "3.1.0",
+            "info": {"description": ABOUT},
+            "servers": [{"url": "/"}],
+            "security": [{"token": []}],
+        },
+    )
+    document.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    for resource in RESOURCES:
+        csrf.exempt(resource)  # signed in by a bearer token, which no browser sends by itself
+        document.register_blueprint(resource)

@@ -1,0 +1,179 @@
+"""Accounts of staff: making them, passwords, signing in and out."""
+
+import datetime as dt
+import hashlib
+import secrets
+import unicodedata
+from functools import cache
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from sc_stim.access import ROLES
+from sc_stim.models import ApiToken, Clinic, User
+from sc_stim.workflows import audit
+from sc_stim.workflows.audit import INSTALLATION, Actor
+from sc_stim.workflows.refusals import Conflict, FieldRefused
+
+SHORTEST_PASSWORD: Final = 15  # NIST SP 800-63B-4 for a password without a second factor
+LONGEST_PASSWORD: Final = 200
+FEWEST_DIFFERENT: Final = 6  # characters; "aaaaaaaaaaaaaaa" and "121212121212121" are the first guesses
+RUNS: Final = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "01234567890123456789")
+COMMON: Final = ("password", "passwort", "letmein", "iloveyou", "welcome", "changeme", "admin", "scstim")
+TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
+
+argon2id: Final = PasswordHasher()
+
+
+def create_clinic(
+    session: Session,
+    actor: Actor | None,
+    name: str,
+    time_zone: str,
+    country: str,
+    *,
+    seal_key: bytes,
+    at: dt.datetime,
+) -> Clinic:
+    """A new clinic, whose audit chain begins with this. `actor` is None where the installation itself does it."""
+    if session.scalar(select(Clinic.id).where(Clinic.name == name)):
+        raise Conflict(f"there is a clinic named {name!r} already")
+    clinic = Clinic(name=name, time_zone=time_zone, country=country, created_at=at)
+    session.add(clinic)
+    session.flush()
+    by = Actor(clinic.id, actor.name if actor else "installation", seal_key)
+    audit.record(session, by, "clinic.create", "clinic", clinic.public_id, at=at)
+    return clinic
+
+
+def create_user(
+    session: Session,
+    actor: Actor,
+    clinic: Clinic,
+    email: str,
+    name: str,
+    role: str,
+    password: str,
+    at: dt.datetime,
+) -> User:
+    """A new account. Raises FieldRefused for a role, e-mail or password that will not do, Conflict when it exists."""
+    if role not in ROLES:
+        raise FieldRefused("role", f"must be one of: {', '.join(ROLES)}")
+    email = email.strip().lower()
+    if "@" not in email:
+        raise FieldRefused("email", "is not an e-mail address")
+    if session.scalar(select(User.id).where(User.email == email)):
+        raise Conflict("there is an account with this e-mail address already")
+    user = User(clinic=clinic, clinic_id=clinic.id, email=email, name=name, role=role, created_at=at)
+    user.password_hash = hash_password(password, user)
+    session.add(user)
+    session.flush()
+    audit.record(session, actor, "user.create", "user", user.public_id, {"role": role}, at=at)
+    return user
+
+
+def set_password(session: Session, actor: Actor, user: User, password: str, at: dt.datetime) -> None:
+    """Give a user another password; every token and session of theirs ends."""
+    user.password_hash = hash_password(password, user)
+    end_sessions(session, user, at)
+    audit.record(session, actor, "user.set_password", "user", user.public_id, at=at)
+
+
+def end_sessions(session: Session, user: User, at: dt.datetime) -> None:
+    """Sign a user out everywhere."""
+    user.session_epoch += 1
+    session.execute(
+        update(ApiToken)
+        .where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))
+        .values(revoked_at=at)
+    )
+
+
+def hash_password(password: str, user: User) -> str:
+    """Argon2id hash. Raises FieldRefused when the password is easily guessed."""
+    password = unicodedata.normalize("NFKC", password)
+    weakness = _weakness(password, user)
+    if weakness:
+        raise FieldRefused("password", weakness)
+    return argon2id.hash(password)
+
+
+def verify_password(user: User | None, password: str) -> bool:
+    """Whether this is the password of an active user. An unknown user takes as long as a known one."""
+    try:
+        argon2id.verify(
+            user.password_hash if user else _nobodys_hash(), unicodedata.normalize("NFKC", password)
+        )
+    except VerifyMismatchError:
+        return False
+    return user is not None and user.active
+
+
+def sign_in(
+    session: Session, email: str, password: str, at: dt.datetime, *, seal_key: bytes, address: str | None
+) -> User | None:
+    """The user, or None for a wrong e-mail or password, whichever it was. Both are audited; the caller commits both.
+
+    The e-mail typed is not recorded where no user has it: people type passwords into that field.
+    """
+    user = session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
+    right = verify_password(user, password)
+    by = (
+        Actor(user.clinic_id, str(user.public_id), seal_key, user.id)
+        if user
+        else Actor(INSTALLATION, "nobody", seal_key)
+    )
+    action = "session.sign_in" if right else "session.sign_in_failed"
+    audit.record(session, by, action, "user", user and user.public_id, {"address": address}, at=at)
+    if not right or user is None:
+        return None
+    if argon2id.check_needs_rehash(user.password_hash):
+        user.password_hash = argon2id.hash(unicodedata.normalize("NFKC", password))
+    return user
+
+
+def sign_out(session: Session, actor: Actor, at: dt.datetime) -> None:
+    """Record it; the caller ends the session or token."""
+    audit.record(session, actor, "session.sign_out", "user", actor.name, at=at)
+
+
+def issue_token(session: Session, user: User, at: dt.datetime) -> tuple[str, dt.datetime]:
+    """A new bearer token and when it ends. Only its digest is stored."""
+    token, expires_at = secrets.token_urlsafe(32), at + TOKEN_LIFETIME
+    session.add(
+        ApiToken(
+            user_id=user.id, token_sha256=digest(token), created_at=at, last_used_at=at, expires_at=expires_at
+        )
+    )
+    return token, expires_at
+
+
+def digest(token: str) -> bytes:
+    """What is stored of a token: it is random, so a fast hash does."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _weakness(password: str, user: User) -> str | None:
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        return f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+    lowered = password.lower()
+    unguessed = lowered
+    for word in (
+        *COMMON,
+        *user.email.lower().split("@"),
+        *user.name.lower().split(),
+        *user.clinic.name.lower().split(),
+    ):
+        unguessed = unguessed.replace(word, "") if len(word) > 3 else unguessed
+    is_run = any(lowered in run or lowered in run[::-1] for run in RUNS)
+    if is_run or len(set(lowered)) < FEWEST_DIFFERENT or len(unguessed) < SHORTEST_PASSWORD // 2:
+        return "is easily guessed: take a few words that do not belong together"
+    return None
+
+
+@cache
+def _nobodys_hash() -> str:
+    return argon2id.hash(secrets.token_urlsafe(32))

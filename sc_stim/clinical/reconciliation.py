@@ -80,7 +80,7 @@ def reconcile(
         flags += _flow_flags(residual, surprise_sd, usual, rules)
         flags += _found_empty(aspirated_ml, expected_ml, surprise_sd, rules)
     if injected_ml is not None and measured_after_ml is not None:
-        flags += _pocket_fill(injected_ml, measured_after_ml, reservoir_ml, rules)
+        flags += pocket_fill_flags(injected_ml, measured_after_ml, reservoir_ml, rules)
     return Reconciliation(
         expected_ml, aspirated_ml, difference_ml, delivered_ml, programmed_ml, ratio, surprise_sd, tuple(flags)
     )
@@ -122,7 +122,10 @@ def _found_empty(aspirated_ml: float, expected_ml: float, surprise_sd: float, ru
     return [Flag(POSSIBLE_POCKET_FILL, "found_empty", sentence)]
 
 
-def _pocket_fill(injected_ml: float, measured_ml: float, reservoir_ml: float, rules: RefillRules) -> list[Flag]:
+def pocket_fill_flags(
+    injected_ml: float, measured_ml: float, reservoir_ml: float, rules: RefillRules
+) -> list[Flag]:
+    """The check after filling alone, for a first fill, which has no residual to compare."""
     small = reservoir_ml <= rules.small_pump_up_to_ml
     limit_ml = rules.pocket_fill_small_pump_ml if small else rules.pocket_fill_large_pump_ml
     if injected_ml - measured_ml <= limit_ml:

@@ -58,6 +58,12 @@ def _broker_admin(text: str) -> str:
     return text if text == "embedded" else _url("mqtt", "mqtts")(text)
 
 
+def _mqtt_version(text: str) -> int:
+    if text not in ("3", "5"):
+        raise ValueError("must be 3 (for MQTT 3.1.1) or 5")
+    return int(text)
+
+
 def _text(text: str) -> str:
     return text
 
@@ -78,6 +84,7 @@ class Settings:
     mqtt_url: str = _setting(_url("mqtt", "mqtts"), "the broker, as mqtt://host:port or mqtts://host:port")
     mqtt_username: str = _setting(_text, "prefix of the ingest accounts at the broker", default="ingest")
     mqtt_password: str = _setting(_text, "password of the ingest accounts", repr=False)
+    mqtt_version: int = _setting(_mqtt_version, "3 (for MQTT 3.1.1) or 5", default=5)
     mqtt_ca_file: str | None = _setting(_text, "certificate authority for mqtts://", default=None)
     broker_admin_url: str = _setting(
         _broker_admin,

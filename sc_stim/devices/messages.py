@@ -76,7 +76,7 @@ def decode(kind: DataKind, device_kind: DeviceKind, payload: bytes) -> Envelope:
     The topic decides what may wait, the list an item stands in decides what it is: `samples`, `events` and
     `scores` are taken on every data topic, since a device back-fills all three.
     """
-    _check_size(payload)
+    _check_bytes(payload)
     try:
         wire = _WIRE[device_kind].decode(payload)
         items = [*(wire.samples or ()), *(wire.events or ()), *(wire.scores or ())]
@@ -134,7 +134,7 @@ def encode_command(command: Command) -> bytes:
 
 # --- the quick way: the whole envelope in one typed decode ---
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # all that a decoder can raise
+_UNREADABLE = (msgspec.MsgspecError, RecursionError)  # all that a decoder raises for UTF-8
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -226,14 +226,18 @@ def _sent_at(at: datetime | None) -> datetime | None:
 
 
 def _decode_object(fields: _Fields[_T], payload: bytes) -> _T:
-    _check_size(payload)
+    _check_bytes(payload)
     value, _ = fields.read(payload)
     return value
 
 
-def _check_size(payload: bytes) -> None:
+def _check_bytes(payload: bytes) -> None:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise InvalidMessage(Reason.OVERSIZE, None, f"{len(payload)} bytes, {MAX_PAYLOAD_BYTES} is the limit")
+    try:
+        payload.decode()  # here, as msgspec reads over what it skips
+    except UnicodeDecodeError as error:
+        raise InvalidMessage(Reason.BAD_UTF8, None, f"the bytes are not UTF-8: {error.reason}") from error
 
 
 def _split_object(raw: bytes | Raw) -> dict[str, Raw]:
@@ -265,8 +269,6 @@ _REASONS = (
 
 
 def _reason_of(error: Exception) -> Reason:
-    if isinstance(error, UnicodeDecodeError):
-        return Reason.BAD_UTF8
     if isinstance(error, RecursionError):
         return Reason.TOO_DEEP
     return next((reason for words, reason in _REASONS if words in str(error)), Reason.BAD_JSON)
@@ -277,11 +279,9 @@ def _refuse_malformed(raw: bytes, error: Exception) -> NoReturn:
     if isinstance(error, RecursionError):
         raise InvalidMessage(Reason.TOO_DEEP, None, "nested too deeply") from error
     try:
-        json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=str)
-    except UnicodeDecodeError:
-        raise InvalidMessage(Reason.BAD_UTF8, None, "the bytes are not UTF-8") from error
+        json.loads(raw, parse_constant=_refuse_constant, parse_int=str)
     except (json.JSONDecodeError, RecursionError):
-        pass
+        pass  # not for such a constant
     raise InvalidMessage(Reason.BAD_JSON, None, f"not JSON: {error}") from error
 
 

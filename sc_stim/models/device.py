@@ -1,14 +1,16 @@
 """The registry: devices, pump parts, leads, prescribed settings, fills, broker logins, commands."""
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Json, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
 from sc_stim.models.patient import Patient
+from sc_stim.models.replaced import not_replaced
 
 
 class Device(Versioned, db.Model):
@@ -17,6 +19,7 @@ class Device(Versioned, db.Model):
     __tablename__ = "device"
     __table_args__ = (
         UniqueConstraint("manufacturer", "model", "serial"),
+        UniqueConstraint("udi_device_identifier", "serial"),
         CheckConstraint("kind IN ('pump', 'stimulator')", name="kind"),
         Index("ix_device_clinic_id_kind", "clinic_id", "kind"),
     )
@@ -116,11 +119,12 @@ class Fill(db.Model):
     drug_lot: Mapped[str | None] = mapped_column(String(40))
     drug_expires_on: Mapped[dt.date | None]
     flags: Mapped[JsonList] = mapped_column(default=list)
+    reconciliation: Mapped[dict[str, Any] | None] = mapped_column(Json)  # as judged when the fill was recorded
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(Json)  # what the second person read, own words
+    confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(Json)  # as the second person read them
     replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("fill.id"), unique=True)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
@@ -159,3 +163,39 @@ class Command(db.Model):
     sent_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     answered_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[JsonDict] = mapped_column(default=dict)
+
+
+def ids_of_patient(session: Session, patient_id: int, *, kind: str | None = None) -> list[int]:
+    """The devices of a patient, explanted ones included; `kind` leaves out the others."""
+    statement = select(Device.id).where(Device.patient_id == patient_id)
+    if kind is not None:
+        statement = statement.where(Device.kind == kind)
+    return list(session.scalars(statement))
+
+
+def settings_of(session: Session, device_ids: Collection[int]) -> dict[int, list[DeviceSetting]]:
+    """What was prescribed for each device, oldest first; of two that take effect at once the later entry counts."""
+    found: dict[int, list[DeviceSetting]] = {device_id: [] for device_id in device_ids}
+    order = (DeviceSetting.device_id, DeviceSetting.effective_at, DeviceSetting.id)
+    for row in session.scalars(select(DeviceSetting).where(DeviceSetting.device_id.in_(device_ids)).order_by(*order)):
+        history = found[row.device_id]
+        if history and history[-1].effective_at == row.effective_at:
+            history.pop()
+        history.append(row)
+    return found
+
+
+def setting_in_force(session: Session, device_id: int, at: dt.datetime) -> DeviceSetting | None:
+    """The prescription that holds at this moment, if there is one."""
+    statement = select(DeviceSetting).where(DeviceSetting.device_id == device_id, DeviceSetting.effective_at <= at)
+    newest_first = (DeviceSetting.effective_at.desc(), DeviceSetting.id.desc())
+    return session.scalars(statement.order_by(*newest_first).limit(1)).one_or_none()
+
+
+def fills_of(session: Session, device_ids: Collection[int]) -> dict[int, list[Fill]]:
+    """The fills of each pump as corrected, oldest first."""
+    found: dict[int, list[Fill]] = {device_id: [] for device_id in device_ids}
+    statement = select(Fill).where(Fill.device_id.in_(device_ids), not_replaced(Fill))
+    for row in session.scalars(statement.order_by(Fill.device_id, Fill.at, Fill.id)):
+        found[row.device_id].append(row)
+    return found

@@ -75,24 +75,27 @@ class DeviceState(db.Model):
     clinic_id: Mapped[int] = mapped_column(BigKey, index=True)
     measured_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     sample: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    heard_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
+    heard_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime, index=True)
     online: Mapped[bool | None]
     online_changed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     reported_model: Mapped[str | None] = mapped_column(String(100))
     reported_firmware: Mapped[str | None] = mapped_column(String(40))
-    clock: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    clock: Mapped[str | None] = mapped_column(Text)  # devices.clock.ClockEstimate as JSON
     clock_error_s: Mapped[float | None]
     unknown_fields: Mapped[int] = mapped_column(default=0)
 
 
 class DeviceEpoch(db.Model):
-    """The sequence numbers settled in one epoch of a device, as ranges: the ground of stored-acks and of gaps."""
+    """The record numbers settled in one epoch of a device, as ranges: the ground of stored-acks and of gaps.
+
+    `taken` are stored or in quarantine; `rejected` those of them that are in quarantine only.
+    """
 
     __tablename__ = "device_epoch"
 
     device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False)
     epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
-    stored: Mapped[str] = mapped_column(Text)
+    taken: Mapped[str] = mapped_column(Text)
     rejected: Mapped[str] = mapped_column(Text, default="")
     first_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

@@ -24,6 +24,7 @@ class WorkItem(db.Model):
     kind: Mapped[str] = mapped_column(String(20))
     subject_id: Mapped[int] = mapped_column(BigKey)
     generation: Mapped[int] = mapped_column(BigKey, default=1)
+    since: Mapped[dt.datetime] = mapped_column(UtcDateTime)  # the earliest measurement that is news to the judge
     due_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     asked_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     claimed_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,60 @@
+"""Commands to devices: published from their rows, answered by the device alone. None changes therapy."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sc_stim.devices import messages, topics
+from sc_stim.models import Command, Device
+
+AT_ONCE = 200
+
+
+def take_pending(session: Session, shards: tuple[str, ...], at: dt.datetime) -> list[tuple[str, bytes]]:
+    """The messages of commands that wait for devices of these shards, marked as sent.
+
+    Publish them after the commit: a command lost in between ends as `not_confirmed`, never as done.
+    """
+    waiting = (
+        select(Command, Device.public_id)
+        .join(Device, Device.id == Command.device_id)
+        .where(Command.state == "pending", Command.expires_at > at)
+        .order_by(Command.id)
+        .limit(AT_ONCE)
+    )
+    found: list[tuple[str, bytes]] = []
+    for command, device_id in session.execute(waiting.with_for_update(of=Command, skip_locked=True)):
+        if topics.shard_of(str(device_id)) in shards:
+            command.state, command.sent_at = "sent", at
+            found.append((topics.down(str(device_id), "command"), _encode(command)))
+    return found
+
+
+def take_result(session: Session, device_id: int, result: messages.Result, at: dt.datetime) -> None:
+    """What a device says it did. An answer to a command that is not this device's own changes nothing."""
+    try:
+        public_id = uuid.UUID(result.id)
+    except ValueError:
+        return
+    statement = select(Command).where(Command.public_id == public_id, Command.device_id == device_id)
+    command = session.scalars(statement.with_for_update()).one_or_none()
+    if command is None or command.state in ("reported", "refused"):
+        return
+    command.state = "reported" if result.status == "done" else "refused"
+    command.answered_at = at
+    command.result = {"status": result.status, "detail": result.detail}
+    session.flush()
+
+
+def _encode(command: Command) -> bytes:
+    return messages.encode_command(
+        messages.Command(
+            id=str(command.public_id),
+            kind=command.kind,  # type: ignore[arg-type]
+            issued_at=command.requested_at,
+            expires_at=command.expires_at,
+            interval_s=command.args.get("interval_s"),
+        )
+    )

@@ -1,0 +1,256 @@
+"""One MQTT session of ingest, over paho. Nothing here knows what a message means.
+
+The caller's thread reads the socket; another thread may hand finished deliveries back. Acknowledgements are sent
+only by the reading thread and only on the connection that delivered the message: packet ids are used again after a
+reconnect, so a late one would acknowledge somebody else's message.
+"""
+
+import datetime as dt
+import selectors
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from sc_stim import clock
+
+log = structlog.get_logger(__name__)
+
+KEEPALIVE_S = 30
+SESSION_EXPIRY_S = 7 * 86_400
+READS_A_ROUND = 256  # packets taken before we look after acknowledgements again
+CONNECT_TIMEOUT_S = 10
+RECEIVE_MAXIMUM = 4000  # messages in our hands without an acknowledgement; the broker may allow fewer
+
+
+class Refused(ConnectionError):
+    """The broker does not let us in: wrong credentials or not permitted. Retrying needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came, and what is needed to acknowledge it."""
+
+    topic: str
+    payload: bytes
+    received_at: dt.datetime
+    retained: bool
+    mid: int
+    qos: int
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the broker is, and as whom we sign in. User name and client id are one."""
+
+    url: str
+    username: str
+    password: str
+    ca_file: str | None = None
+    version: int = 5
+
+
+class MqttSession:
+    """A persistent session: connect, read a round, acknowledge, publish. Raises OSError when the link is gone."""
+
+    def __init__(
+        self,
+        address: Address,
+        filters: list[str],
+        on_delivery: Callable[[Delivery], None],
+        *,
+        faults: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        self._address = address
+        self._filters = filters
+        self._on_delivery = on_delivery
+        self._faults = faults
+        self._connection = 0
+        self._ready = False
+        self._finished: deque[Delivery] = deque()
+        self._outgoing: deque[tuple[str, bytes]] = deque()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._refusal: str | None = None
+        self._client = self._make_client()
+
+    # --- called by any thread ---
+
+    def finish(self, deliveries: list[Delivery]) -> None:
+        """These are settled: acknowledge them, in this order."""
+        self._finished.extend(deliveries)
+        self._wake()
+
+    def send(self, messages: list[tuple[str, bytes]]) -> None:
+        """Publish these at QoS 1 after the acknowledgements handed in so far."""
+        self._outgoing.extend(messages)
+        self._wake()
+
+    # --- called by the reading thread alone ---
+
+    @property
+    def ready(self) -> bool:
+        """Connected and subscribed."""
+        return self._ready
+
+    def connect(self) -> None:
+        """Open a new connection to the old session. Raises Refused or OSError."""
+        url = urlsplit(self._address.url)
+        self._connection += 1
+        self._ready, self._refusal = False, None
+        self._finished.clear()
+        properties = None
+        if self._address.version == 5:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        options: dict[str, Any] = {"clean_start": False, "properties": properties} if properties else {}
+        port = url.port or (8883 if url.scheme == "mqtts" else 1883)
+        self._client.connect(url.hostname or "127.0.0.1", port, keepalive=KEEPALIVE_S, **options)
+        deadline = time.monotonic() + CONNECT_TIMEOUT_S
+        while not self._ready:
+            self.read(0.2)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the broker did not answer")
+
+    def read(self, wait_s: float) -> None:
+        """One round: wait for the socket, take what is there, acknowledge and publish what others handed in."""
+        client, sock = self._client, self._client.socket()
+        if sock is None:
+            raise ConnectionError("the connection is closed")
+        with selectors.DefaultSelector() as selector:
+            interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.want_write() else 0)
+            selector.register(sock, interest)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            events = {key.fileobj: mask for key, mask in selector.select(wait_s)}
+        if self._wake_read in events:
+            self._drain_wakes()
+        if events.get(sock, 0) & selectors.EVENT_READ:
+            for _ in range(READS_A_ROUND):
+                self._check(client.loop_read())
+                if client.socket() is None:
+                    raise ConnectionError("the connection is closed")
+                if not _readable(client.socket()):
+                    break
+        self._acknowledge()
+        if client.want_write():
+            self._check(client.loop_write())
+        self._check(client.loop_misc())
+        if self._refusal:
+            raise Refused(self._refusal)
+
+    def close(self) -> None:
+        """Say goodbye; the session and what it holds stay at the broker."""
+        self._ready = False
+        self._client.disconnect()
+
+    def drop(self) -> None:
+        """Cut the line, so that everything unacknowledged comes again on the next connection."""
+        self._ready = False
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+        self._client = self._make_client()
+
+    # --- inside ---
+
+    def _make_client(self) -> paho.Client:
+        version = paho.MQTTv5 if self._address.version == 5 else paho.MQTTv311
+        options: dict[str, Any] = {} if self._address.version == 5 else {"clean_session": False}
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._address.username,
+            protocol=version,
+            manual_ack=True,
+            **options,
+        )
+        client.username_pw_set(self._address.username, self._address.password)
+        if urlsplit(self._address.url).scheme == "mqtts":
+            client.tls_set_context(ssl.create_default_context(cafile=self._address.ca_file))
+        client.max_inflight_messages_set(1000)
+        client.max_queued_messages_set(0)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(self, client: paho.Client, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._refusal = str(reason)
+        else:
+            # Also when the session is still there: filters may have changed, and subscribing again is harmless.
+            client.subscribe([(name, 1) for name in self._filters])
+
+    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [name for name, reason in zip(self._filters, reasons, strict=True) if reason.is_failure]
+        if refused:
+            self._refusal = f"the broker refused to subscribe us to {', '.join(refused)}"
+        else:
+            self._ready = True
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self._on_delivery(
+            Delivery(
+                _topic_text(message), message.payload, clock.now(), message.retain, message.mid, message.qos,
+                self._connection,
+            )  # fmt: skip
+        )
+
+    def _acknowledge(self) -> None:
+        while self._finished:
+            delivery = self._finished.popleft()
+            if delivery.connection == self._connection and delivery.qos:
+                self._client.ack(delivery.mid, delivery.qos)
+                self._faults("after_puback")
+        while self._outgoing and self._ready:
+            self._faults("before_stored_ack")
+            topic, payload = self._outgoing.popleft()
+            self._client.publish(topic, payload, qos=1)
+
+    def _check(self, code: int) -> None:
+        if code not in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_AGAIN):
+            raise ConnectionError(paho.error_string(code))
+
+    def _wake(self) -> None:
+        try:
+            self._wake_write.send(b"\0")
+        except BlockingIOError:
+            return  # already full of wakes
+
+    def _drain_wakes(self) -> None:
+        while True:
+            try:
+                if not self._wake_read.recv(4096):
+                    return
+            except BlockingIOError:
+                return
+
+
+def _topic_text(message: paho.MQTTMessage) -> str:
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return "(topic is not UTF-8)"
+
+
+def _readable(sock: Any) -> bool:
+    """Whether a read now would find bytes, without waiting."""
+    pending = getattr(sock, "pending", None)
+    if pending is not None and pending():
+        return True
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except (BlockingIOError, ValueError):
+        return False

@@ -1,0 +1,101 @@
+"""What a clinic has to look after now, read from stored rows only: no forecast or judgement is made while a page waits."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, case, extract, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from sc_stim.access import in_clinic
+from sc_stim.clinical.alarms import shipped_table
+from sc_stim.clinical.alert_lifecycle import State
+from sc_stim.clinical.silence import SilenceKind
+from sc_stim.models.alert import Alert
+from sc_stim.models.device import Device
+from sc_stim.models.patient import Patient
+from sc_stim.models.telemetry import DeviceState, Forecast
+
+SEVERITY_ORDER = case({"high": 0, "medium": 1, "low": 2}, value=Alert.severity, else_=3)
+# States in which an alert needs somebody now; a shelved one comes back by itself.
+WAITING: Final = (State.UNACKNOWLEDGED, State.RETURNED_TO_NORMAL, State.ACKNOWLEDGED)
+SILENCE: Final = tuple(SilenceKind)  # conditions of alerts about silence
+
+
+def refills_due(session: Session, clinic_id: int, until: dt.date, limit: int) -> Sequence[Row[Any]]:
+    """Rows of (Device, Patient, DeviceState, Forecast) to refill by `until` or overdue, most dangerous first."""
+    statement = _implanted_pumps(clinic_id).where(Forecast.refill_by <= until)
+    order = (Forecast.danger.desc(), Forecast.refill_by, Device.id)
+    return session.execute(statement.order_by(*order).limit(limit)).all()
+
+
+def count_refills_due(session: Session, clinic_id: int, days: Collection[dt.date]) -> list[int]:
+    """How many pumps are to be refilled by each of these days."""
+    due = [func.count().filter(Forecast.refill_by <= day) for day in days]
+    statement = select(*due).select_from(Forecast).join(Device, Device.id == Forecast.device_id)
+    found = session.execute(in_clinic(statement, Forecast, clinic_id).where(Device.explanted_on.is_(None))).one()
+    return list(found)
+
+
+def pumps_without_forecast(session: Session, clinic_id: int, limit: int) -> Sequence[Row[Any]]:
+    """Rows of (Device, Patient, DeviceState, Forecast) whose forecast was refused, or None where none was made yet."""
+    statement = _implanted_pumps(clinic_id).where(Forecast.refill_by.is_(None))
+    return session.execute(statement.order_by(Forecast.danger.desc(), Device.id).limit(limit)).all()
+
+
+def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int) -> Sequence[Row[Any]]:
+    """Rows of (Device, Patient, DeviceState, Alert) of implanted devices that are silent, longest first; never heard ones
+    lead. The alert is the open one about it, or None where none was raised yet."""
+    about_silence = (Alert.device_id == Device.id) & Alert.condition.in_(SILENCE) & (Alert.state != State.CLOSED)
+    statement = (
+        select(Device, Patient, DeviceState, Alert)
+        .outerjoin(Patient, Patient.id == Device.patient_id)
+        .outerjoin(DeviceState, DeviceState.device_id == Device.id)
+        .outerjoin(Alert, about_silence)
+        .where(Device.implanted_on.is_not(None), Device.explanted_on.is_(None), is_silent(at))
+        .order_by(DeviceState.measured_at.is_not(None), _known_at(), Device.id)
+    )
+    return session.execute(in_clinic(statement, Device, clinic_id).limit(limit)).all()
+
+
+def is_silent(at: dt.datetime) -> ColumnElement[bool]:
+    """The rule of clinical.silence in SQL, for a Device outer-joined with its DeviceState."""
+    allowed_s = shipped_table().silence.intervals.value * Device.report_interval_s
+    return extract("epoch", _known_at()) + allowed_s <= at.timestamp()
+
+
+def _known_at() -> ColumnElement[dt.datetime]:
+    """The moment of the newest known state: measured then, and never later than the device was heard."""
+    measured, heard = DeviceState.measured_at, DeviceState.heard_at
+    return case((measured.is_(None), Device.created_at), (measured < heard, measured), else_=func.coalesce(heard, measured))
+
+
+def alerts_in(
+    session: Session,
+    clinic_id: int,
+    states: Collection[State] = WAITING,
+    *,
+    without: Collection[str] = (),
+    limit: int,
+    offset: int = 0,
+) -> Sequence[Alert]:
+    """Alerts in these states, worst first, then the oldest first; closed ones the newest first.
+
+    `without` leaves out these conditions.
+    """
+    statement = in_clinic(select(Alert), Alert, clinic_id)
+    statement = statement.where(Alert.state.in_(states), Alert.condition.not_in(without))
+    statement = statement.options(joinedload(Alert.patient), joinedload(Alert.device))
+    order = (Alert.opened_at.desc(),) if State.CLOSED in states else (SEVERITY_ORDER, Alert.opened_at)
+    return session.scalars(statement.order_by(*order, Alert.id).limit(limit).offset(offset)).all()
+
+
+def _implanted_pumps(clinic_id: int) -> Select[Any]:
+    statement = (
+        select(Device, Patient, DeviceState, Forecast)
+        .outerjoin(Patient, Patient.id == Device.patient_id)
+        .outerjoin(DeviceState, DeviceState.device_id == Device.id)
+        .outerjoin(Forecast, Forecast.device_id == Device.id)
+        .where(Device.kind == "pump", Device.implanted_on.is_not(None), Device.explanted_on.is_(None))
+    )
+    return in_clinic(statement, Device, clinic_id)

@@ -1,6 +1,6 @@
 """The personal baseline: a Kalman filter with two states and a scale that is learned as it goes.
 
-score = level + wander + noise. The level hardly moves, the wander is a slow AR(1), the noise is new every day.
+score = level + wander + noise: the level hardly moves, the wander is a slow AR(1), the noise is new each day.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Surprise(NamedTuple):
 
 def learn(t: Tracks, nrs: Floats, seen: Bools) -> Surprise:
     """Moves the baseline on by one day, in place. `nrs` (n,) is ignored where `seen` is False."""
+    if t.age == 0:
+        t.level_nrs[:] = nrs
     _predict(t)
     from_level = t.level_variance + t.level_wander_covariance
     from_wander = t.level_wander_covariance + t.wander_variance
@@ -46,6 +48,12 @@ def free(t: Tracks, who: Bools | int) -> None:
     """Lets the level be learned again; changes that began up to today no longer count."""
     t.level_variance[who] += model.FREED_LEVEL_SD_NRS**2 / t.variance_nrs2[who]
     t.freed_at[who] = t.age
+
+
+def restore(t: Tracks, i: int, level_nrs: float) -> None:
+    """A flare is over: the level before it holds again, and coming down from it is no fall."""
+    t.level_nrs[i], t.wander_nrs[i] = level_nrs, 0.0
+    t.freed_at[i] = t.age
 
 
 def _predict(t: Tracks) -> None:

@@ -1,9 +1,9 @@
 """Did it change, and when? A generalised likelihood ratio over possible starts (Willsky and Jones, 1976).
 
-Each candidate start asks: had a change of one point (a ramp: one point a week) begun then, how much of it would the
-baseline not have taken up by today (LEVEL_GAP, WANDER_GAP), and so how would each day have surprised it? The
-surprises seen are compared with those: EVIDENCE / INFORMATION is the best size of the change in points. Everything
-is updated once a day in constant time, and nothing of the past has to be kept. BEFORE is the level at the start.
+Each candidate start asks: had a change of one point (a ramp: one point a week) begun then, how much of it
+would the baseline not have taken up by today (LEVEL_GAP, WANDER_GAP), and so how would each day have
+surprised it? The surprises seen are compared with those: EVIDENCE / INFORMATION is the likeliest size of the
+change in points. All is updated once a day in constant time; BEFORE is the level at the start.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Best(NamedTuple):
 
 
 def begin(t: Tracks) -> None:
-    """Adds today as a start (ramps: once a week) in the place of the oldest. Before the day's score is learned."""
+    """Makes today a start (ramps: once a week) in place of the oldest, before the day's score is learned."""
     _begin(t.steps, t.age, t.level_nrs)
     t.steps[LEVEL_GAP, t.age % model.STEP_STARTS] = 1.0
     if t.age % model.RAMP_EVERY_DAYS == 0:
@@ -62,27 +62,29 @@ def collect(t: Tracks, surprise: Surprise) -> None:
 
 
 def best_step(t: Tracks, sign: int) -> Best:
-    """Likeliest sudden rise (`sign` 1) or fall (-1) by at least LEAST_CHANGE_NRS in the last STEP_STARTS days."""
+    """Likeliest sudden rise (`sign` 1) or fall (-1), begun on a reported one of the last STEP_STARTS days."""
     onsets = _onsets(t.age, 1, model.STEP_STARTS)
     least = np.full(model.STEP_STARTS, model.LEAST_CHANGE_NRS)
-    return _best(t, sign * t.steps[EVIDENCE], t.steps[INFORMATION], least, onsets, onsets >= 0)
+    possible = ~np.isnan(t.recent_nrs) & (onsets[:, None] > t.freed_at)
+    return _best(t, sign * t.steps[EVIDENCE], t.steps[INFORMATION], least, onsets, possible)
 
 
 def best_ramp(t: Tracks) -> Best:
-    """Likeliest slow rise that has reached LEAST_CHANGE_NRS and gone on for RAMP_LEAST_DAYS."""
+    """Likeliest slow rise that has gone on for RAMP_LEAST_DAYS; starts lie a week apart."""
     onsets = _onsets(t.age, model.RAMP_EVERY_DAYS, model.RAMP_STARTS)
     days = t.age - onsets + 1
     least = model.LEAST_CHANGE_NRS * model.RAMP_EVERY_DAYS / days
-    possible = (onsets >= 0) & (days > model.RAMP_LEAST_DAYS)
+    long_enough = (onsets >= 0) & (days > model.RAMP_LEAST_DAYS)
+    possible = long_enough[:, None] & (onsets[:, None] > t.freed_at)
     return _best(t, t.ramps[EVIDENCE], t.ramps[INFORMATION], least, onsets, possible)
 
 
 def _best(t: Tracks, evidence: Row, information: Row, least: Floats, onsets: Ints, possible: Bools) -> Best:
-    """`evidence`, `information` (starts, n); `least` size, `onsets` and `possible` (starts,)."""
+    """`evidence`, `information`, `possible` (starts, n); `least` size and `onsets` (starts,)."""
     size = evidence / np.maximum(information, np.float32(1e-6))
     size = np.maximum(size, least.astype(np.float32)[:, None])
     gain = size * (evidence - size * information / 2)
-    gain[~(possible[:, None] & (onsets[:, None] > t.freed_at))] = 0.0
+    gain[~possible] = 0.0
     slot = gain.argmax(axis=0)
     return Best(gain[slot, np.arange(len(slot))] / t.variance_nrs2, slot, onsets[slot])
 

@@ -30,8 +30,8 @@ _ONE_DAY = timedelta(days=1)
 class Finding:
     """One judgement about one patient; a later finding with the same `key` replaces it.
 
-    A rise starts `soft` (ask for a score, show it). On day CHECK_ON_DAY it becomes `persistent` (ask for a device
-    review) or a `flare`; with too few scores by then it stays as it was. The cause is judged elsewhere.
+    A rise starts `soft` (ask for a score, show it). CHECK_ON_DAY days later it becomes `persistent` (ask for
+    a device review) or a `flare`; with too few scores by then it stays soft. The cause is judged elsewhere.
     """
 
     kind: Kind
@@ -88,9 +88,9 @@ class PainState:
 def daily_means(
     scores: Iterable[tuple[datetime, float]], tz: ZoneInfo, today: date
 ) -> list[tuple[date, float]]:
-    """Mean score of each closed day on the patient's own calendar, oldest first; days without scores are absent.
+    """Mean score of each closed day on the patient's own calendar, oldest first; unreported days are absent.
 
-    `scores` are (aware time, 0-10) in any order; `today`, which can still change, and later days are left out.
+    `scores` are (aware time, 0-10) in any order. `today` can still change: it and later days are left out.
     """
     by_day: dict[date, list[float]] = {}
     for at, nrs in scores:
@@ -110,8 +110,9 @@ def observe(
 ) -> tuple[PainState, tuple[Finding, ...]]:
     """Takes one closed local day; `nrs` is its mean score (0-10) or None when nothing was reported.
 
-    `therapy_changed`: reprogramming, revision or dose change on this day. ValueError when `day` does not follow
-    the last one or the score is off the scale. Nothing happens before the first reported score.
+    `therapy_changed`: reprogramming, revision or dose change on this day. Nothing is learned or flagged
+    before the first reported score. ValueError when `day` does not follow the last one or the score is off
+    the scale.
     """
     if state.day is not None and day != state.day + _ONE_DAY:
         raise ValueError(
@@ -166,7 +167,7 @@ class Diary:
 
     @classmethod
     def of(cls, means: Sequence[tuple[date, float]], until: date) -> Diary:
-        """Scores of `daily_means` (at least one) with the days between, and up to `until`, as not reported."""
+        """`daily_means` (at least one); the days between them and up to `until` are not reported."""
         by_day, first_day = dict(means), means[0][0]
         length = (until - first_day).days + 1
         return cls(first_day, [by_day.get(first_day + i * _ONE_DAY) for i in range(length)])

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sc_stim.clinical.pain import baseline, changes, model, silence
+from sc_stim.clinical.pain import baseline, changes, gaps, model
 from sc_stim.clinical.pain.tracks import (
     BEFORE,
     DRIFT_UP,
@@ -64,7 +64,7 @@ def advance(t: Tracks, day: DayInput) -> list[tuple[int, Flag]]:
     changes.collect(t, baseline.learn(t, day.nrs, seen))
     t.recent_nrs[t.age % model.STEP_STARTS] = day.nrs
     t.reported_days += seen
-    flags = [(i, _silent(t, i)) for i in np.flatnonzero(silence.newly_silent(t, seen)).tolist()]
+    flags = [(i, _silent(t, i)) for i in np.flatnonzero(gaps.newly_silent(t, seen)).tolist()]
     return flags + _follow_alerts(t, day, seen) + _new_alerts(t, day, seen)
 
 
@@ -102,6 +102,7 @@ def _checked(t: Tracks, i: int) -> Flag:
     after, before = t.after_sum_nrs[i] / t.after_days[i], t.alert_baseline_nrs[i]
     if after - before >= model.LEAST_CHANGE_NRS:
         return replace(_alert(t, i), severity="medium", tier="persistent", level_nrs=float(after))
+    baseline.restore(t, i, before)
     return replace(_alert(t, i), kind="flare", severity="info", level_nrs=float(after))
 
 
@@ -126,13 +127,8 @@ def _new_alerts(t: Tracks, day: DayInput, seen: Bools) -> list[tuple[int, Flag]]
 
 def _raise(t: Tracks, i: int, kind: int, onset: int, baseline_nrs: float) -> Flag:
     """Opens an alert and frees the baseline, so that the new level is learned and not flagged again."""
-    t.alert_kind[i], t.alert_at[i], t.alert_onset[i], t.alert_baseline_nrs[i] = (
-        kind,
-        t.age,
-        onset,
-        baseline_nrs,
-    )
-    t.after_sum_nrs[i], t.after_days[i] = 0.0, 0
+    t.alert_kind[i], t.alert_at[i], t.alert_onset[i] = kind, t.age, onset
+    t.alert_baseline_nrs[i], t.after_sum_nrs[i], t.after_days[i] = baseline_nrs, 0.0, 0
     t.quiet_until[i] = max(t.quiet_until[i], t.age + model.REFRACTORY_DAYS)
     baseline.free(t, i)
     return _alert(t, i)
@@ -143,7 +139,7 @@ def _alert(t: Tracks, i: int) -> Flag:
     kind, severity = _NAMES[int(t.alert_kind[i])]
     onset = int(t.alert_onset[i])
     days = np.arange(max(onset, t.age - model.LEVEL_DAYS + 1), t.age + 1) % model.STEP_STARTS
-    level = np.nanmean(t.recent_nrs[days, i])
-    return Flag(
-        kind, int(t.alert_at[i]), onset, severity, "soft", float(t.alert_baseline_nrs[i]), float(level)
-    )
+    recent = t.recent_nrs[days, i]
+    reported = recent[~np.isnan(recent)]
+    level = float(reported.mean()) if len(reported) else None
+    return Flag(kind, int(t.alert_at[i]), onset, severity, "soft", float(t.alert_baseline_nrs[i]), level)

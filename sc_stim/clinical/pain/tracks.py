@@ -26,10 +26,10 @@ LEVEL_GAP, WANDER_GAP, INFORMATION, EVIDENCE, BEFORE = range(5)
 
 @dataclass
 class Tracks:
-    """State of `n` patients. `age` counts days from the first reported score (0) and is shared by all columns.
+    """State of `n` patients. `age` counts days from the first reported score (0) and is shared by all.
 
-    Every array ends in the patient axis. Ages are days on the same count. Variances of the baseline are in units
-    of `variance_nrs2`, so they depend on which days were reported, not on how noisy the patient is.
+    Every array ends in the patient axis; `_at`, `_until` and `_onset` are ages. Variances of the baseline are
+    in units of `variance_nrs2`: they depend on which days were reported, not on how noisy the patient is.
     """
 
     age: int
@@ -93,7 +93,7 @@ def fresh(n: int) -> Tracks:
     variance = model.FIRST_SCALE_NRS**2
     return Tracks(
         age=-1,
-        level_nrs=floats(model.FIRST_LEVEL_NRS),
+        level_nrs=floats(0.0),
         wander_nrs=floats(0.0),
         level_variance=floats(model.FIRST_LEVEL_SD_NRS**2 / variance),
         level_wander_covariance=floats(0.0),
@@ -124,7 +124,7 @@ def fresh(n: int) -> Tracks:
 
 
 def to_json(tracks: Tracks) -> dict[str, Any]:
-    """One patient's tracks as JSON values, exact to the last bit; candidates as base64 of little-endian float32."""
+    """One patient's tracks as JSON values, exact; candidates as base64 of little-endian float32."""
     values = {name: _encoded(array) for name, array in tracks.arrays().items()}
     return {"age": tracks.age, **values}
 

@@ -1,7 +1,7 @@
 """Stopped reporting: a gap that this patient's own habit of missing days makes improbable.
 
-A Markov chain (reported or missed yesterday) with beta priors; each further missed day multiplies the probability
-that an ordinary gap gets this long. A flagged silence is not learned as a habit.
+A Markov chain (reported or missed yesterday) with beta priors; each further missed day multiplies the
+probability that an ordinary gap gets this long. A flagged silence is not learned as a habit.
 """
 
 from __future__ import annotations

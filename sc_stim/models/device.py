@@ -119,7 +119,9 @@ class Fill(db.Model):
     drug_lot: Mapped[str | None] = mapped_column(String(40))
     drug_expires_on: Mapped[dt.date | None]
     flags: Mapped[JsonList] = mapped_column(default=list)
-    reconciliation: Mapped[dict[str, Any] | None] = mapped_column(Json)  # as judged when the fill was recorded
+    reconciliation: Mapped[dict[str, Any] | None] = mapped_column(
+        Json
+    )  # as judged when the fill was recorded
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
@@ -156,7 +158,9 @@ class Command(db.Model):
     device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
     args: Mapped[JsonDict]
-    state: Mapped[str] = mapped_column(String(16), default="pending")  # pending sent reported refused not_confirmed
+    state: Mapped[str] = mapped_column(
+        String(16), default="pending"
+    )  # pending sent reported refused not_confirmed
     requested_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     requested_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
@@ -177,7 +181,9 @@ def settings_of(session: Session, device_ids: Collection[int]) -> dict[int, list
     """What was prescribed for each device, oldest first; of two that take effect at once the later entry counts."""
     found: dict[int, list[DeviceSetting]] = {device_id: [] for device_id in device_ids}
     order = (DeviceSetting.device_id, DeviceSetting.effective_at, DeviceSetting.id)
-    for row in session.scalars(select(DeviceSetting).where(DeviceSetting.device_id.in_(device_ids)).order_by(*order)):
+    for row in session.scalars(
+        select(DeviceSetting).where(DeviceSetting.device_id.in_(device_ids)).order_by(*order)
+    ):
         history = found[row.device_id]
         if history and history[-1].effective_at == row.effective_at:
             history.pop()
@@ -187,7 +193,9 @@ def settings_of(session: Session, device_ids: Collection[int]) -> dict[int, list
 
 def setting_in_force(session: Session, device_id: int, at: dt.datetime) -> DeviceSetting | None:
     """The prescription that holds at this moment, if there is one."""
-    statement = select(DeviceSetting).where(DeviceSetting.device_id == device_id, DeviceSetting.effective_at <= at)
+    statement = select(DeviceSetting).where(
+        DeviceSetting.device_id == device_id, DeviceSetting.effective_at <= at
+    )
     newest_first = (DeviceSetting.effective_at.desc(), DeviceSetting.id.desc())
     return session.scalars(statement.order_by(*newest_first).limit(1)).one_or_none()
 

@@ -5,7 +5,7 @@ The edges of the buckets are worked out here and joined as a table of values, so
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,9 @@ NEWEST: Final = {
 }
 
 
-def buckets(since: dt.datetime, until: dt.datetime, resolution: Resolution, zone: ZoneInfo) -> Iterator[Bucket]:
+def buckets(
+    since: dt.datetime, until: dt.datetime, resolution: Resolution, zone: ZoneInfo
+) -> Iterator[Bucket]:
     """The whole hours (of UTC) or local days that touch the time from `since` up to `until`, in order."""
     start, following = _first_edge(since, resolution, zone)
     while start < until:
@@ -55,7 +57,9 @@ def sample_series(session: Session, device_id: int, kind: str, edges: list[Bucke
         return []
     sample, bucket = SAMPLE_OF[kind], _as_table(edges)
     within = and_(
-        sample.device_id == device_id, sample.measured_at >= bucket.c.start_at, sample.measured_at < bucket.c.end_at
+        sample.device_id == device_id,
+        sample.measured_at >= bucket.c.start_at,
+        sample.measured_at < bucket.c.end_at,
     )
     fields: list[ColumnElement[Any]] = [func.count(sample.seq).label("samples")]
     fields += [func.sum(getattr(sample, name)).label(name) for name in SUMS[kind]]
@@ -98,7 +102,11 @@ def start_of_day(day: dt.date, zone: ZoneInfo) -> dt.datetime:
 
 
 def _as_table(edges: list[Bucket]) -> CTE:
-    return values(column("start_at", UtcDateTime), column("end_at", UtcDateTime), name="bucket").data(edges).cte()
+    return (
+        values(column("start_at", UtcDateTime), column("end_at", UtcDateTime), name="bucket")
+        .data(edges)
+        .cte()
+    )
 
 
 def _newest(sample: Sample, name: str, within: ColumnElement[bool], bucket: CTE) -> ColumnElement[Any]:
@@ -108,7 +116,11 @@ def _newest(sample: Sample, name: str, within: ColumnElement[bool], bucket: CTE)
 
 
 def _rows(
-    session: Session, bucket: CTE, within: ColumnElement[bool], fields: list[ColumnElement[Any]], table: Any
+    session: Session,
+    bucket: CTE,
+    within: ColumnElement[bool],
+    fields: Sequence[ColumnElement[Any]],
+    table: Any,
 ) -> list[dict[str, Any]]:
     statement = (
         select(bucket.c.start_at.label("from"), bucket.c.end_at.label("to"), *fields)

@@ -1,0 +1,199 @@
+"""Refill visits: what a fill shows, its corrections, and the second person's check.
+
+A fill is never edited. A mistake is corrected by a new fill that names the one it replaces.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from sc_stim.clinical.delivery import day_number
+from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.clinical.pump_history import PumpHistory
+from sc_stim.clinical.pump_record import Fill as RecordedFill
+from sc_stim.clinical.reconciliation import Flag, Reconciliation, pocket_fill_flags
+from sc_stim.clinical.refill_rules import shipped_rules
+from sc_stim.models import Device, DeviceSetting, Fill
+from sc_stim.models.device import settings_of
+from sc_stim.models.series import start_of_day
+from sc_stim.workflows import outbox
+from sc_stim.workflows.audit import Actor
+from sc_stim.workflows.refill_case import RefillCase, recorded, refill_case
+from sc_stim.workflows.refusals import Conflict, FieldRefused
+from sc_stim.workflows.registry import record_about
+
+__all__ = [
+    "RefillCase", "confirm_fill", "expected_residual_ml", "record_fill", "refill_case", "settings_around",
+]  # fmt: skip
+
+Values = Mapping[str, Any]
+
+EXPIRED_DRUG: Final = "expired_drug"
+UNKNOWN_DRUG: Final = "unknown_drug"
+
+# A syringe may read a little over the label of the reservoir; more is a slip of the pen.
+_OVERFILL: Final = 1.1
+_NOT_AS_RECORDED: Final = "not what is on record: read again, and correct the record if it is wrong"
+# What two people read off the same syringe may differ by.
+_READ_ALIKE_ML: Final = 0.1
+
+
+def expected_residual_ml(session: Session, pump: Device, at: dt.datetime) -> float | None:
+    """What should be left by the programmed arithmetic if the pump is emptied now; None without fill or settings."""
+    case = refill_case(session, [pump.id], at)[pump.id]
+    judged = _reconcile(case, RecordedFill(at=at, filled_ml=0.0))
+    return judged.expected_ml if judged else None
+
+
+def record_fill(
+    session: Session,
+    actor: Actor,
+    pump: Device,
+    values: Values,
+    replaces: Fill | None = None,
+    *,
+    at: dt.datetime,
+) -> Fill:
+    """Put a refill on record and compare it with what was expected. Raises FieldRefused and Conflict.
+
+    values: `at` of the visit and the other fields of a Fill that people give
+    """
+    _check_fill(pump, values, replaces, at)
+    fill = Fill(
+        clinic_id=actor.clinic_id,
+        device_id=pump.id,
+        performed_by_id=actor.user_id,
+        replaces_id=replaces.id if replaces else None,
+        created_at=at,
+        **values,
+    )
+    _judge_fill(session, pump, fill, replaces)
+    _add_once(session, fill)
+    action = "fill.correct" if replaces else "fill.record"
+    detail = {"fill": str(fill.public_id)} | ({"replaces": str(replaces.public_id)} if replaces else {})
+    record_about(session, actor, action, pump, detail, at=at)
+    _ask_about(session, pump, at, since=min(fill.at, replaces.at) if replaces else fill.at)
+    return fill
+
+
+def confirm_fill(
+    session: Session, actor: Actor, pump: Device, fill: Fill, read: Values, *, at: dt.datetime
+) -> None:
+    """The second person's check. Raises Conflict, and FieldRefused where the two do not agree.
+
+    read: `filled_ml` and `drugs` as the second person reads them off syringe and label, not off the record
+    """
+    session.refresh(fill, with_for_update=True)
+    if fill.performed_by_id == actor.user_id:
+        raise Conflict("a fill is confirmed by somebody else than the person who recorded it")
+    if fill.confirmed_by_id is not None:
+        raise Conflict("this fill is confirmed already")
+    if session.scalar(select(Fill.id).where(Fill.replaces_id == fill.id)) is not None:
+        raise Conflict("this fill was corrected: confirm its correction")
+    if abs(read["filled_ml"] - fill.filled_ml) > _READ_ALIKE_ML:
+        raise FieldRefused("filled_ml", f"is {_NOT_AS_RECORDED}")
+    if _contents(read["drugs"]) != _contents(fill.drugs):
+        raise FieldRefused("drugs", f"are {_NOT_AS_RECORDED}")
+    fill.confirmed_by_id, fill.confirmed_at, fill.confirmed_values = actor.user_id, at, dict(read)
+    record_about(session, actor, "fill.confirm", pump, {"fill": str(fill.public_id)}, at=at)
+
+
+def settings_around(
+    session: Session, pump: Device, visit_at: dt.datetime, zone: ZoneInfo
+) -> tuple[DeviceSetting | None, DeviceSetting | None]:
+    """What was prescribed before the local day of a visit, and what held at the end of that day."""
+    morning = start_of_day(visit_at.astimezone(zone).date(), zone)
+    evening = start_of_day(visit_at.astimezone(zone).date() + dt.timedelta(days=1), zone)
+    history = settings_of(session, [pump.id])[pump.id]
+    before = [row for row in history if row.effective_at < morning]
+    after = [row for row in history if row.effective_at < evening]
+    return (before[-1] if before else None), (after[-1] if after else None)
+
+
+def _check_fill(pump: Device, values: Values, replaces: Fill | None, at: dt.datetime) -> None:
+    if values["at"] > at:
+        raise FieldRefused("at", "lies in the future")
+    if replaces is not None and replaces.device_id != pump.id:
+        raise FieldRefused("replaces", "is not a fill of this pump")
+    for name in ("filled_ml", "aspirated_ml", "measured_after_ml"):
+        volume_ml = values.get(name)
+        if (
+            pump.reservoir_ml is not None
+            and volume_ml is not None
+            and volume_ml > _OVERFILL * pump.reservoir_ml
+        ):
+            raise FieldRefused(name, f"is more than the reservoir of {pump.reservoir_ml:g} mL holds")
+    names = [drug["name"] for drug in values["drugs"]]
+    if len(set(names)) < len(names):
+        raise FieldRefused("drugs", "name each drug once")
+
+
+def _judge_fill(session: Session, pump: Device, fill: Fill, replaces: Fill | None) -> None:
+    """Set what the record expected, and the flags."""
+    case = refill_case(session, [pump.id], fill.at)[pump.id]
+    if replaces is not None:
+        case = replace(case, fills=tuple(row for row in case.fills if row != recorded(replaces)))
+    if any(row.at == fill.at for row in case.fills):
+        raise Conflict("a fill of this moment is on record already: correct it by a fill that replaces it")
+    judged = _reconcile(case, recorded(fill))
+    fill.expected_ml = judged.expected_ml if judged else None
+    flags = list(judged.flags) if judged and fill.aspirated_ml is not None else []
+    if fill.measured_after_ml is not None:
+        flags += pocket_fill_flags(fill.filled_ml, fill.measured_after_ml, case.reservoir_ml, shipped_rules())
+    fill.reconciliation = _as_json(judged, flags) if judged and fill.aspirated_ml is not None else None
+    fill.flags = list(dict.fromkeys([*(flag.name for flag in flags), *_drug_flags(fill)]))
+
+
+def _reconcile(case: RefillCase, fill: RecordedFill) -> Reconciliation | None:
+    """What a fill shows against the one before it; None where there is none, or no settings since then."""
+    earlier = [row for row in case.fills if row.at < fill.at]
+    rules = shipped_rules()
+    read = replace(fill, aspirated_ml=fill.aspirated_ml or 0.0)  # the expectation does not depend on it
+    history = PumpHistory(replace(case, fills=(*earlier, read)), day_number(fill.at), ZoneInfo(case.timezone))
+    if not earlier or not history.programmed_since(history.fill_days[-2], rules.settings_gap_d):
+        return None
+    return history.learn(rules).last_refill
+
+
+def _as_json(judged: Reconciliation, flags: Iterable[Flag]) -> dict[str, Any]:
+    figures = {name: value for name, value in asdict(judged).items() if name != "flags" and value is not None}
+    return {name: round(value, 3) for name, value in figures.items()} | {
+        "sentences": [flag.sentence for flag in flags]
+    }
+
+
+def _drug_flags(fill: Fill) -> Iterator[str]:
+    """An expired or unknown drug that is in the pump has to be on record, and to be seen."""
+    if fill.drug_expires_on is not None and fill.drug_expires_on < fill.at.date():
+        yield EXPIRED_DRUG
+    for drug in fill.drugs:
+        try:
+            shipped_formulary().lookup(drug["name"])
+        except UnknownDrug:
+            yield UNKNOWN_DRUG
+
+
+def _contents(drugs: Iterable[Values]) -> set[tuple[str, float | None]]:
+    return {(drug["name"], drug.get("mg_per_ml")) for drug in drugs}
+
+
+def _add_once(session: Session, fill: Fill) -> None:
+    try:
+        with session.begin_nested():
+            session.add(fill)
+    except IntegrityError as error:
+        raise Conflict("this fill was corrected before: correct its correction") from error
+
+
+def _ask_about(session: Session, pump: Device, at: dt.datetime, since: dt.datetime) -> None:
+    outbox.ask(session, outbox.REFILL, [pump.id], at, since=since)
+    outbox.ask(session, outbox.DEVICE, [pump.id], at)
+    if pump.patient_id is not None:
+        outbox.ask(session, outbox.PAIN, [pump.patient_id], at, since=since)

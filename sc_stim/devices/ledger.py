@@ -6,9 +6,12 @@ not hold up the newer ones, and an ack must stay small: of many gaps the oldest 
 less, never more.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 
 MAX_GAPS = 64  # in one ack
+
+_PART = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 
 
 class SeqRanges:
@@ -23,10 +26,10 @@ class SeqRanges:
         """Read what `to_text` wrote, such as `0-41,44,50-60`; raises ValueError that quotes what is wrong."""
         ranges = cls()
         for part in text.split(",") if text else ():
-            first, _, last = part.partition("-")
-            if not (first.isdecimal() and (last or first).isdecimal()) or part.endswith("-"):
+            match = _PART.fullmatch(part)
+            if match is None:
                 raise ValueError(f"sequence ranges: {part!r} is neither a number nor a range such as 50-60")
-            ranges.add_range(int(first), int(last or first))
+            ranges.add_range(int(match[1]), int(match[2] or match[1]))
         return ranges
 
     def to_text(self) -> str:

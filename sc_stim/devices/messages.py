@@ -6,6 +6,7 @@ counted, not fatal.
 """
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
@@ -278,10 +279,8 @@ def _refuse_malformed(raw: bytes, error: Exception) -> NoReturn:
     """Find out why bytes are no JSON: RFC 8259 knows neither NaN nor Infinity, many senders do."""
     if isinstance(error, RecursionError):
         raise InvalidMessage(Reason.TOO_DEEP, None, "nested too deeply") from error
-    try:
-        json.loads(raw, parse_constant=_refuse_constant, parse_int=str)
-    except (json.JSONDecodeError, RecursionError):
-        pass  # not for such a constant
+    with suppress(json.JSONDecodeError, RecursionError):
+        json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=str)
     raise InvalidMessage(Reason.BAD_JSON, None, f"not JSON: {error}") from error
 
 

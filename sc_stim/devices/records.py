@@ -105,7 +105,7 @@ class Item(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PumpSample(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One reading of an intrathecal pump; None is "not measured"."""
+    """One reading of an intrathecal pump; absent or null is "not measured"."""
 
     state: PumpState | None = None
     reservoir_ml: Volume | None = None  # as the pump computes it
@@ -118,7 +118,7 @@ class PumpSample(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StimulatorSample(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One reading of a spinal cord stimulator; None is "not measured"."""
+    """One reading of a spinal cord stimulator; absent or null is "not measured"."""
 
     state: StimulatorState | None = None
     on_s: Seconds | None = None  # of stimulation since the last sample

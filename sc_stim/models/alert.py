@@ -2,11 +2,12 @@
 
 import datetime as dt
 
-from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, String, Text, case
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, JsonDict, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.clinic import User
 from sc_stim.models.device import Device
 from sc_stim.models.patient import Patient
 
@@ -41,6 +42,10 @@ class Alert(Versioned, db.Model):
     shelved_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     model_version: Mapped[str] = mapped_column(String(40))
     detail: Mapped[JsonDict]
+    # 0 is the most severe: a list in this order begins with it
+    severity_rank: Mapped[int] = column_property(
+        case({"high": 0, "medium": 1, "low": 2}, value=severity, else_=3), deferred=True
+    )
 
     patient: Mapped[Patient | None] = relationship()
     device: Mapped[Device | None] = relationship()
@@ -62,3 +67,4 @@ class AlertEntry(db.Model):
     comment: Mapped[str | None] = mapped_column(Text, info=PHI)
 
     alert: Mapped[Alert] = relationship(back_populates="history")
+    actor: Mapped[User | None] = relationship()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Json, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.clinic import User
 from sc_stim.models.patient import Patient
 from sc_stim.models.replaced import not_replaced
 
@@ -99,6 +100,8 @@ class DeviceSetting(db.Model):
     prescribed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
+    prescribed_by: Mapped[User] = relationship()
+
 
 class Fill(db.Model):
     """One refill of a pump. A mistake is corrected by a new row that names the row it replaces."""
@@ -129,6 +132,11 @@ class Fill(db.Model):
     confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(Json)  # as the second person read them
     replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("fill.id"), unique=True)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    performed_by: Mapped[User] = relationship(foreign_keys=performed_by_id)
+    confirmed_by: Mapped[User | None] = relationship(foreign_keys=confirmed_by_id)
+    replaces: Mapped["Fill | None"] = relationship(remote_side="Fill.id", back_populates="replaced_by")
+    replaced_by: Mapped["Fill | None"] = relationship(back_populates="replaces")
 
 
 class BrokerLogin(db.Model):
@@ -167,6 +175,8 @@ class Command(db.Model):
     sent_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     answered_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[JsonDict] = mapped_column(default=dict)
+
+    requested_by: Mapped[User] = relationship()
 
 
 def ids_of_patient(session: Session, patient_id: int, *, kind: str | None = None) -> list[int]:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
-from sc_stim.models.clinic import Clinic
+from sc_stim.models.clinic import Clinic, User
 
 RISK_FACTORS = (
     "smoking", "diabetes", "autoimmune_disorder", "depression", "anxiety", "inaccurate_diagnosis",
@@ -100,7 +100,9 @@ class PainScore(db.Model):
     )
 
     id: Mapped[Key]
-    public_id: Mapped[PublicId]  # a correction names it; ingest's bulk insert gives each row a new_public_id()
+    public_id: Mapped[
+        PublicId
+    ]  # a correction names it; ingest's bulk insert gives each row a new_public_id()
     clinic_id: Mapped[int] = mapped_column(BigKey)
     patient_id: Mapped[int] = mapped_column(BigKey, ForeignKey("patient.id"))
     device_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("device.id"))
@@ -117,6 +119,12 @@ class PainScore(db.Model):
     symptoms: Mapped[JsonList] = mapped_column(default=list)
     entered_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
     replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("pain_score.id"), unique=True)
+
+    entered_by: Mapped[User | None] = relationship()
+    replaces: Mapped["PainScore | None"] = relationship(
+        remote_side="PainScore.id", back_populates="replaced_by"
+    )
+    replaced_by: Mapped["PainScore | None"] = relationship(back_populates="replaces")
 
 
 class PainModel(db.Model):

@@ -1,4 +1,4 @@
-"""What a clinic has to look after now, read from stored rows only: no forecast or judgement is made while a page waits."""
+"""What a clinic has to look after now, from stored rows only: nothing is forecast or judged while a page waits."""
 
 import datetime as dt
 from collections.abc import Collection, Sequence
@@ -33,7 +33,9 @@ def count_refills_due(session: Session, clinic_id: int, days: Collection[dt.date
     """How many pumps are to be refilled by each of these days."""
     due = [func.count().filter(Forecast.refill_by <= day) for day in days]
     statement = select(*due).select_from(Forecast).join(Device, Device.id == Forecast.device_id)
-    found = session.execute(in_clinic(statement, Forecast, clinic_id).where(Device.explanted_on.is_(None))).one()
+    found = session.execute(
+        in_clinic(statement, Forecast, clinic_id).where(Device.explanted_on.is_(None))
+    ).one()
     return list(found)
 
 
@@ -44,9 +46,13 @@ def pumps_without_forecast(session: Session, clinic_id: int, limit: int) -> Sequ
 
 
 def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int) -> Sequence[Row[Any]]:
-    """Rows of (Device, Patient, DeviceState, Alert) of implanted devices that are silent, longest first; never heard ones
-    lead. The alert is the open one about it, or None where none was raised yet."""
-    about_silence = (Alert.device_id == Device.id) & Alert.condition.in_(SILENCE) & (Alert.state != State.CLOSED)
+    """Rows of (Device, Patient, DeviceState, Alert): implanted devices not heard in time, longest silent first.
+
+    The alert is the open one about the silence, or None where none was raised yet.
+    """
+    about_silence = (
+        (Alert.device_id == Device.id) & Alert.condition.in_(SILENCE) & (Alert.state != State.CLOSED)
+    )
     statement = (
         select(Device, Patient, DeviceState, Alert)
         .outerjoin(Patient, Patient.id == Device.patient_id)
@@ -67,7 +73,8 @@ def is_silent(at: dt.datetime) -> ColumnElement[bool]:
 def _known_at() -> ColumnElement[dt.datetime]:
     """The moment of the newest known state: measured then, and never later than the device was heard."""
     measured, heard = DeviceState.measured_at, DeviceState.heard_at
-    return case((measured.is_(None), Device.created_at), (measured < heard, measured), else_=func.coalesce(heard, measured))
+    earlier = case((measured < heard, measured), else_=func.coalesce(heard, measured))
+    return case((measured.is_(None), Device.created_at), else_=earlier)
 
 
 def alerts_in(

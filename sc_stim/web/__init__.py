@@ -2,6 +2,28 @@
 
 from flask import Flask
 
+from sc_stim.extensions import login
+from sc_stim.web import alerts, audit_trail, clinic, devices, patient, patients, session, worklist
+from sc_stim.web.blueprint import pages
+from sc_stim.web.errors import answer
+
+__all__ = ["answer", "install"]
+
+_VIEWS = (
+    alerts,
+    audit_trail,
+    clinic,
+    devices,
+    patient,
+    patients,
+    session,
+    worklist,
+)  # importing them declares them
+
 
 def install(app: Flask) -> None:
     """Register every page with the app."""
+    login.login_view = "web.sign_in"
+    login.login_message = None
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # a form is good for as long as its session
+    app.register_blueprint(pages)

@@ -1,0 +1,59 @@
+"""Errors as pages: what happened and what to do, nothing internal. They ask the database nothing."""
+
+from http import HTTPStatus
+from typing import Final
+
+from flask import flash, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+# status -> (heading, what to do); None: the error itself says it
+ADVICE: Final[dict[int, tuple[str, str | None]]] = {
+    HTTPStatus.BAD_REQUEST: ("This cannot be used", None),
+    HTTPStatus.FORBIDDEN: (
+        "Your role does not allow this",
+        "If you need it for your work, ask your clinic's administrator.",
+    ),
+    HTTPStatus.NOT_FOUND: (
+        "There is no such page",
+        "It may have been removed, or it belongs to another clinic. Check the address.",
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "There is no such page",
+        "Go back and use the button on the page before.",
+    ),
+    HTTPStatus.CONFLICT: ("Nothing was changed", None),
+    HTTPStatus.PRECONDITION_FAILED: ("Nothing was changed", None),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("This is too long", "Shorten what you typed."),
+    HTTPStatus.UNPROCESSABLE_ENTITY: ("This cannot be used", None),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Too many attempts", "Wait a few minutes, then try again."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        "Something went wrong in the system",
+        "The fault is on record. Look whether what you did was saved before you do it again.",
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("The record cannot be reached now", None),
+}
+
+
+def answer(error: HTTPException) -> ResponseReturnValue:
+    """The page of an HTTP error; redirects and ready answers pass as they are."""
+    if error.response is not None or error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error
+    if isinstance(error, CSRFError) and request.endpoint == "web.do_sign_in":
+        flash("This page was open for too long. Please type it again.", "refused")
+        return redirect(request.full_path, HTTPStatus.SEE_OTHER)
+    heading, advice = _words(error)
+    body = render_template("error.html", heading=heading, advice=advice, status=error.code)
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return body, error.code, kept
+
+
+def _words(error: HTTPException) -> tuple[str, str]:
+    if isinstance(error, CSRFError):
+        return (
+            "This page was open for too long",
+            "Nothing was saved. Open the page again and repeat what you typed.",
+        )
+    heading, advice = ADVICE.get(error.code or 0, (error.name, None))
+    return heading, advice or error.description or ""

@@ -1,0 +1,113 @@
+"""One patient: who, which devices with which settings, the pathway, open alerts, and charts on one axis of time."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from flask import abort, request
+from sqlalchemy import or_, select
+from sqlalchemy.orm import joinedload
+
+from sc_stim.access import requires
+from sc_stim.clinical.alert_lifecycle import State
+from sc_stim.extensions import db
+from sc_stim.guard import actor
+from sc_stim.models import Alert, Assessment, Device, DeviceEvent, Fill, PainFinding, Patient, Treatment, User
+from sc_stim.models.scope import find
+from sc_stim.models.worklist import SEVERITY_ORDER
+from sc_stim.web import page, patient_charts
+from sc_stim.web.blueprint import pages
+from sc_stim.web.implants import Implant, implants_of
+from sc_stim.workflows import audit
+
+SPANS_DAYS: Final = (30, 90, 365)
+DEFAULT_SPAN_DAYS: Final = 90
+MOST_EVENTS: Final = 50
+MOST_FILLS: Final = 10
+
+
+@pages.get("/patients/<uuid:public_id>", endpoint="patient")
+@requires("patients.read")
+def show(public_id: uuid.UUID) -> str:
+    """`?days=` is one of SPANS_DAYS."""
+    patient: Patient = find(db.session, Patient, actor().clinic_id, public_id) or abort(404)
+    days = _span(request.args.get("days", ""))
+    since = page.at() - dt.timedelta(days=days)
+    implants = implants_of(db.session, patient, page.at())
+    findings = _findings(patient, since.date())
+    fills = _fills(implants)
+    shown = page.render(
+        "patient.html",
+        patient=patient,
+        days=days,
+        spans=SPANS_DAYS,
+        implants=implants,
+        charts=list(
+            patient_charts.draw(db.session, patient, implants, findings, days, page.at(), page.country())
+        ),
+        findings=findings,
+        alerts=_alerts(patient, implants),
+        events=_events(implants, since),
+        fills=fills,
+        names=_names(fill for _, fill in fills),
+        treatments=_pathway(Treatment, patient, Treatment.started_on),
+        assessments=_pathway(Assessment, patient, Assessment.performed_on),
+        other_zone=patient.time_zone if ZoneInfo(patient.time_zone) != page.zone() else None,
+    )
+    audit.record(db.session, actor(), "patient.view", "patient", patient.public_id, at=page.at())
+    db.session.commit()
+    return shown
+
+
+def _span(wanted: str) -> int:
+    return int(wanted) if wanted in map(str, SPANS_DAYS) else DEFAULT_SPAN_DAYS
+
+
+def _findings(patient: Patient, since: dt.date) -> Sequence[PainFinding]:
+    """What the pain rule found in these days, newest first."""
+    statement = select(PainFinding).where(PainFinding.patient_id == patient.id, PainFinding.day >= since)
+    return db.session.scalars(statement.order_by(PainFinding.day.desc(), PainFinding.id.desc())).all()
+
+
+def _alerts(patient: Patient, implants: Sequence[Implant]) -> Sequence[Alert]:
+    """Everything about the patient or a device of theirs that is not closed, worst first."""
+    about = or_(
+        Alert.patient_id == patient.id, Alert.device_id.in_([implant.device.id for implant in implants])
+    )
+    statement = select(Alert).where(about, Alert.clinic_id == patient.clinic_id, Alert.state != State.CLOSED)
+    statement = statement.options(joinedload(Alert.patient), joinedload(Alert.device))
+    return db.session.scalars(statement.order_by(SEVERITY_ORDER, Alert.opened_at)).all()
+
+
+def _events(implants: Sequence[Implant], since: dt.datetime) -> list[tuple[DeviceEvent, Device]]:
+    """The newest events of these days, by the time the device measured them."""
+    devices = {implant.device.id: implant.device for implant in implants}
+    statement = select(DeviceEvent).where(
+        DeviceEvent.device_id.in_(devices), DeviceEvent.measured_at >= since
+    )
+    found = db.session.scalars(
+        statement.order_by(DeviceEvent.measured_at.desc(), DeviceEvent.seq.desc()).limit(MOST_EVENTS)
+    )
+    return [(event, devices[event.device_id]) for event in found]
+
+
+def _fills(implants: Sequence[Implant]) -> list[tuple[Implant, Fill]]:
+    """The newest fills, as corrected."""
+    fills = [(implant, fill) for implant in implants for fill in implant.fills]
+    return sorted(fills, key=lambda row: row[1].at, reverse=True)[:MOST_FILLS]
+
+
+def _names(fills: Iterable[Fill]) -> dict[int, str]:
+    """Who filled and who confirmed."""
+    people = {person for fill in fills for person in (fill.performed_by_id, fill.confirmed_by_id) if person}
+    return {
+        row.id: row.name for row in db.session.execute(select(User.id, User.name).where(User.id.in_(people)))
+    }
+
+
+def _pathway(model: Any, patient: Patient, day: Any) -> Sequence[Any]:
+    return db.session.scalars(
+        select(model).where(model.patient_id == patient.id).order_by(day, model.id)
+    ).all()

@@ -1,0 +1,102 @@
+"""Codes in the words of the ward. A code without an entry is shown as it is written, with spaces for underscores."""
+
+from collections.abc import Mapping
+from typing import Final
+
+SEVERITY: Final = {"high": "High", "medium": "Medium", "low": "Low", "info": "For information"}
+
+ALERT_STATE: Final = {
+    "unacknowledged": "Nobody has taken it",
+    "acknowledged": "Taken",
+    "shelved": "On the shelf",
+    "returned_to_normal": "Back to normal, not seen yet",
+    "closed": "Closed",
+}
+
+ALERT_EVENT: Final = {
+    "raise": "Raised",
+    "raise_worse": "Got worse",
+    "escalate": "Passed on to the second contact",
+    "acknowledge": "Acknowledged",
+    "shelve": "Shelved",
+    "unshelve": "Taken off the shelf",
+    "shelf_expired": "Back from the shelf",
+    "return_to_normal": "Back to normal",
+    "resolve": "Resolved",
+    "comment": "Comment",
+}
+
+CLOCK: Final = {
+    "empty_probability": "the pump may run empty",
+    "low_reservoir": "the low-reservoir alarm",
+    "drug_stability": "the drug does not keep longer",
+    "max_interval": "the longest interval between fills",
+    "end_of_service": "the pump's end of service",
+}
+
+# What to do about a pump whose forecast was refused.
+REFUSAL: Final = {
+    "no_fill_recorded": "Record the last fill of this pump.",
+    "stale_fill": "The newest fill on record is too long ago: record the later ones.",
+    "no_settings_recorded": "Record the programmed flow of this pump.",
+    "settings_missing": "The settings start after the last fill: record those in force at the fill.",
+    "no_drug_recorded": "Record the drugs in this pump.",
+    "unknown_concentration": "Record the concentration of every drug in this pump.",
+    "unknown_drug": "A drug in this pump is not in the formulary: correct its name at the last fill.",
+    "unknown_timezone": "Correct the time zone of the patient.",
+    "unknown_country": "The calendar of open days of this country is not known: ask the administrator.",
+    "no_open_day": "The clinic has no open day in the weeks before: check its closures.",
+}
+
+# Why a pump stands where it stands on the worklist.
+RISK_REASON: Final = {
+    "therapy_stopped": "The pump has stopped",
+    "no_forecast": "No refill date can be computed",
+    "may_be_empty": "May be empty already",
+    "overdue": "Refill date has passed",
+    "life_threatening_withdrawal": "Stopping this drug suddenly can kill",
+    "severe_withdrawal": "Severe withdrawal when it runs dry",
+    "opioid_withdrawal": "Opioid withdrawal when it runs dry",
+    "missed_visits": "Missed a visit",
+    "unreachable": "No way to reach the patient",
+    "possible_over_infusion": "Empties faster than programmed",
+}
+
+PAIN_FINDING: Final = {
+    "step_up": "Pain rose",
+    "drift_up": "Pain is rising slowly",
+    "flare": "Flare",
+    "step_down": "Pain fell suddenly",
+    "stopped_reporting": "Stopped reporting",
+}
+
+FLAG: Final = {
+    "remeasure": "Measure again: aspirated and expected volume differ too much",
+    "possible_over_infusion": "Possible over-infusion",
+    "possible_under_infusion": "Possible under-infusion",
+    "possible_pocket_fill": "Possible pocket fill",
+    "unverified_figure": "Rests on a figure that is not verified",
+}
+
+DEVICE_STATUS: Final = {"registered": "Registered", "implanted": "Implanted", "explanted": "Explanted"}
+
+ROLE: Final = {
+    "clinician": "Clinician",
+    "nurse": "Nurse",
+    "engineer": "Engineer",
+    "auditor": "Auditor",
+    "admin": "Administrator",
+}
+
+LONG: Final = {"mri": "MRI", "ct": "CT", "emg": "EMG", "x_ray": "X-ray", "cbt": "Cognitive behavioural therapy",
+               "eri": "Replacement due (ERI)", "eos": "End of service (EOS)"}  # fmt: skip
+
+
+def say(words: Mapping[str, str], code: str) -> str:
+    """The words for a code, or the code made readable."""
+    return words.get(code) or plain(code)
+
+
+def plain(code: str) -> str:
+    """`motor_stall` -> `Motor stall`."""
+    return LONG.get(code) or code.replace("_", " ").strip().capitalize()

@@ -1,0 +1,81 @@
+"""The nurse's morning: pumps to refill by danger, open alerts, silent devices, and pumps that cannot be forecast."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import request
+
+from sc_stim.access import requires
+from sc_stim.extensions import db
+from sc_stim.guard import actor
+from sc_stim.models import Device, DeviceState, Forecast, Patient, worklist
+from sc_stim.web import page
+from sc_stim.web.blueprint import pages
+from sc_stim.workflows import audit
+
+WINDOWS_DAYS: Final = (7, 14, 30)
+DEFAULT_WINDOW_DAYS: Final = 14
+MOST_REFILLS: Final = 200
+MOST_PER_LANE: Final = 50
+STALE_AFTER: Final = dt.timedelta(hours=26)  # forecasts are made anew at least every night
+
+
+@dataclass(frozen=True)
+class Refill:
+    """One line of the list of pumps to refill."""
+
+    device: Device
+    patient: Patient | None
+    state: DeviceState | None
+    forecast: Forecast
+    stale: bool
+
+    @property
+    def drugs(self) -> list[dict[str, Any]]:
+        return list(self.forecast.result.get("drugs", []))
+
+    @property
+    def reasons(self) -> list[str]:
+        return list(self.forecast.result.get("reasons", []))
+
+
+@pages.get("/worklist", endpoint="worklist")
+@requires("refills.read")
+def show() -> str:
+    """`?due=` is the window in days, one of WINDOWS_DAYS."""
+    due_within = _window(request.args.get("due", ""))
+    clinic_id, today, at = actor().clinic_id, page.today(), page.at()
+    counts = worklist.count_refills_due(db.session, clinic_id, [_until(today, days) for days in WINDOWS_DAYS])
+    found = worklist.refills_due(db.session, clinic_id, _until(today, due_within), MOST_REFILLS)
+    values = {
+        "due_within": due_within,
+        "windows": list(zip(WINDOWS_DAYS, counts, strict=True)),
+        "due_count": dict(zip(WINDOWS_DAYS, counts, strict=True))[due_within],
+        "refills": [Refill(*row, stale=at - row.Forecast.computed_at > STALE_AFTER) for row in found],
+        "alerts": worklist.alerts_in(db.session, clinic_id, without=worklist.SILENCE, limit=MOST_PER_LANE),
+        "silent": worklist.silent_devices(db.session, clinic_id, at, MOST_PER_LANE),
+        "without_forecast": worklist.pumps_without_forecast(db.session, clinic_id, MOST_PER_LANE),
+        "limit": MOST_PER_LANE,
+    }
+    shown = page.render("worklist.html", **values)
+    _record_view(values)
+    db.session.commit()
+    return shown
+
+
+def _window(wanted: str) -> int:
+    return int(wanted) if wanted in map(str, WINDOWS_DAYS) else DEFAULT_WINDOW_DAYS
+
+
+def _until(today: dt.date, days: int) -> dt.date:
+    return today + dt.timedelta(days=days)
+
+
+def _record_view(values: dict[str, Any]) -> None:
+    """Whose names, drugs and volumes were on the screen."""
+    patients = {row.patient for row in values["refills"]}
+    patients |= {row.Patient for lane in ("silent", "without_forecast") for row in values[lane]}
+    patients |= {alert.patient for alert in values["alerts"]}
+    seen = sorted(str(patient.public_id) for patient in patients if patient)
+    audit.record(db.session, actor(), "worklist.view", detail={"patients": seen}, at=page.at())

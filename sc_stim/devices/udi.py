@@ -45,7 +45,7 @@ class Udi:
 
 def parse_udi(text: str) -> Udi:
     """Read a UDI of either issuer; raises InvalidUdi."""
-    text = _SYMBOLOGY.sub("", _TYPED_SEPARATORS.sub(_GROUP_SEPARATOR, text.strip(" \t\r\n*")), count=1)
+    text = _SYMBOLOGY.sub("", _TYPED_SEPARATORS.sub(_GROUP_SEPARATOR, text.strip("\t\r\n").lstrip()), count=1)
     if not text:
         raise InvalidUdi("there is no text")
     if len(text) > MAX_LENGTH:
@@ -54,7 +54,7 @@ def parse_udi(text: str) -> Udi:
         raise InvalidUdi("it holds characters that no label uses")
     if text.startswith("="):
         raise InvalidUdi("ICCBBA identifiers mark blood and tissue, not implanted devices")
-    return _hibcc(text.upper()) if text.startswith("+") else _gs1(text)
+    return _hibcc(text.strip("*").upper()) if text.startswith(("+", "*+")) else _gs1(text)
 
 
 # --- GS1 ---
@@ -113,8 +113,7 @@ def _gs1_problem(error: ParseError) -> str:
 
 def _refuse_hidden_serial(elements: list[GS1ElementString]) -> None:
     """Without separators a lot runs to the end of the text and swallows the serial number behind it."""
-    last = elements[-1]
-    if last.ai.ai == "10" and "21" in last.value[1:-1]:
+    if any(last.ai.ai == "10" and "21" in last.value[1:-1] for last in elements[-1:]):
         raise InvalidUdi("where the lot ends and the serial number begins is unclear; type the brackets too")
 
 
@@ -156,14 +155,17 @@ def _hibcc(text: str) -> Udi:
 
 
 def _with_right_check(text: str) -> str:
-    """The text with its check character, which may be a space: labels print that as `_`, pasting loses it."""
-    if strange := set(text[:-1]) - set(_MOD43):
-        raise InvalidUdi(f"{min(strange)!r} does not occur in HIBCC identifiers")
-    for candidate in (text, text[:-1] + " " if text.endswith("_") else text + " "):
-        total = sum(_MOD43.index(character) for character in candidate[:-1])
-        if candidate[-1] == _MOD43[total % 43]:
+    """The text with its check character. That may be a space, which labels print as `_`."""
+    bare = text.rstrip(" ")
+    candidates = [bare.removesuffix("_") + " "] if bare.endswith("_") else [bare]
+    if text != bare:
+        candidates.append(bare + " ")
+    for candidate in candidates:
+        if strange := set(candidate) - set(_MOD43):
+            raise InvalidUdi(f"{min(strange)!r} does not occur in HIBCC identifiers")
+        if candidate[-1] == _MOD43[sum(_MOD43.index(character) for character in candidate[:-1]) % 43]:
             return candidate
-    raise InvalidUdi("the check character at the end does not fit; a character is mistyped or missing")
+    raise InvalidUdi("the check character at the end (_ for a space) does not fit: something is mistyped")
 
 
 def _hibcc_secondary(part: str) -> dict[str, str | dt.date | None]:

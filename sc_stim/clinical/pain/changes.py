@@ -21,7 +21,6 @@ from sc_stim.clinical.pain.tracks import (
     INFORMATION,
     LEVEL_GAP,
     WANDER_GAP,
-    Bools,
     Candidates,
     Floats,
     Ints,
@@ -32,11 +31,17 @@ Row = NDArray[np.float32]
 
 
 class Best(NamedTuple):
-    """The likeliest start of one kind of change for each patient. Each (n,)."""
+    """How likely one kind of change is for each patient."""
 
-    nats: Floats
-    slot: Ints
-    onset: Ints  # age
+    nats: Floats  # (n,) log-likelihood ratio of the likeliest start
+    gains: Row  # (starts, n), the same for each start, not yet divided by the personal variance
+    onsets: Ints  # (starts,) ages
+    before_nrs: Row  # (starts, n) level at the start
+
+    def start(self, patient: int) -> tuple[int, float]:
+        """Age and level at the likeliest start."""
+        slot = int(self.gains[:, patient].argmax())
+        return int(self.onsets[slot]), float(self.before_nrs[slot, patient])
 
 
 def begin(t: Tracks) -> None:
@@ -61,32 +66,36 @@ def collect(t: Tracks, surprise: Surprise) -> None:
         candidates[WANDER_GAP] -= wander_gain * expected
 
 
-def best_step(t: Tracks, sign: int) -> Best:
-    """Likeliest sudden rise (`sign` 1) or fall (-1), begun on a reported one of the last STEP_STARTS days."""
+def best_steps(t: Tracks) -> tuple[Best, Best]:
+    """Sudden rise and sudden fall, begun on a reported one of the last STEP_STARTS days."""
     onsets = _onsets(t.age, 1, model.STEP_STARTS)
-    least = np.full(model.STEP_STARTS, model.LEAST_CHANGE_NRS)
     possible = ~np.isnan(t.recent_nrs) & (onsets[:, None] > t.freed_at)
-    return _best(t, sign * t.steps[EVIDENCE], t.steps[INFORMATION], least, onsets, possible)
+    gains = _gains(t.steps, np.full(model.STEP_STARTS, model.LEAST_CHANGE_NRS)) * possible
+    rising = t.steps[EVIDENCE] > 0
+    return _best(t, t.steps, gains * rising, onsets), _best(t, t.steps, gains * ~rising, onsets)
 
 
 def best_ramp(t: Tracks) -> Best:
-    """Likeliest slow rise that has gone on for RAMP_LEAST_DAYS; starts lie a week apart."""
+    """Slow rise that has gone on for RAMP_LEAST_DAYS; starts lie a week apart."""
     onsets = _onsets(t.age, model.RAMP_EVERY_DAYS, model.RAMP_STARTS)
     days = t.age - onsets + 1
-    least = model.LEAST_CHANGE_NRS * model.RAMP_EVERY_DAYS / days
     long_enough = (onsets >= 0) & (days > model.RAMP_LEAST_DAYS)
-    possible = long_enough[:, None] & (onsets[:, None] > t.freed_at)
-    return _best(t, t.ramps[EVIDENCE], t.ramps[INFORMATION], least, onsets, possible)
+    possible = long_enough[:, None] & (onsets[:, None] > t.freed_at) & (t.ramps[EVIDENCE] > 0)
+    gains = _gains(t.ramps, model.LEAST_CHANGE_NRS * model.RAMP_EVERY_DAYS / days) * possible
+    return _best(t, t.ramps, gains, onsets)
 
 
-def _best(t: Tracks, evidence: Row, information: Row, least: Floats, onsets: Ints, possible: Bools) -> Best:
-    """`evidence`, `information`, `possible` (starts, n); `least` size and `onsets` (starts,)."""
+def _gains(candidates: Candidates, least: Floats) -> Row:
+    """Gain in log-likelihood (in NRS^2) of a change of at least `least` (starts,) in the direction of the evidence."""
+    information, evidence = candidates[INFORMATION], np.abs(candidates[EVIDENCE])
     size = evidence / np.maximum(information, np.float32(1e-6))
     size = np.maximum(size, least.astype(np.float32)[:, None])
-    gain = size * (evidence - size * information / 2)
-    gain[~possible] = 0.0
-    slot = gain.argmax(axis=0)
-    return Best(gain[slot, np.arange(len(slot))] / t.variance_nrs2, slot, onsets[slot])
+    gains: Row = size * (evidence - size * information / 2)
+    return gains
+
+
+def _best(t: Tracks, candidates: Candidates, gains: Row, onsets: Ints) -> Best:
+    return Best(gains.max(axis=0) / t.variance_nrs2, gains, onsets, candidates[BEFORE])
 
 
 def _begin(candidates: Candidates, turn: int, level_nrs: Floats) -> None:

@@ -14,7 +14,7 @@ from sc_stim.clinical.pain.patient import Diary, Finding, PainState, from_flag
 from sc_stim.clinical.pain.rule import DayInput, advance
 from sc_stim.clinical.pain.tracks import Floats
 
-PATIENTS_AT_ONCE = 2_000  # more is no faster and takes more memory
+PATIENTS_AT_ONCE = 1_000  # more is no faster and takes more memory
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import numpy as np
 
 from sc_stim.clinical.pain import baseline, changes, gaps, model
 from sc_stim.clinical.pain.tracks import (
-    BEFORE,
     DRIFT_UP,
     NO_ALERT,
     STEP_DOWN,
@@ -107,7 +106,7 @@ def _checked(t: Tracks, i: int) -> Flag:
 
 
 def _new_alerts(t: Tracks, day: DayInput, seen: Bools) -> list[tuple[int, Flag]]:
-    rise, ramp, fall = changes.best_step(t, 1), changes.best_ramp(t), changes.best_step(t, -1)
+    (rise, fall), ramp = changes.best_steps(t), changes.best_ramp(t)
     warm = seen & (t.reported_days > model.WARM_UP_REPORTED_DAYS)
     urgent = warm & (day.sedation | day.refilled) & (fall.nats > model.URGENT_STEP_DOWN_NATS)
     # how far beyond its own threshold each change is: the furthest names the alert
@@ -119,9 +118,8 @@ def _new_alerts(t: Tracks, day: DayInput, seen: Bools) -> list[tuple[int, Flag]]
     for i in np.flatnonzero(urgent | ordinary).tolist():
         which = 2 if urgent[i] else int(excess[:, i].argmax())
         kind = URGENT_STEP_DOWN if urgent[i] else (STEP_UP, DRIFT_UP, STEP_DOWN)[which]
-        best = (rise, ramp, fall)[which]
-        candidates = t.ramps if kind == DRIFT_UP else t.steps
-        flags.append((i, _raise(t, i, kind, int(best.onset[i]), candidates[BEFORE, best.slot[i], i])))
+        onset, before_nrs = (rise, ramp, fall)[which].start(i)
+        flags.append((i, _raise(t, i, kind, onset, before_nrs)))
     return flags
 
 

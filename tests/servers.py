@@ -27,6 +27,8 @@ import paho.mqtt.client as mqtt
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sc_stim.devices.broker_access import SALT_BYTES, Role, make_login
 from sc_stim.devices.dynsec import ADMIN, ingest_usernames
@@ -248,7 +250,7 @@ class Redis(Server):
 
     def answers(self) -> bool:
         try:
-            with redis.Redis.from_url(self.url) as client:
+            with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), retries=0)) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.BusyLoadingError):
             return False

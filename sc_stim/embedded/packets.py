@@ -13,7 +13,7 @@ SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 
 ACCEPTED, WRONG_PROTOCOL, WRONG_CLIENT_ID, UNAVAILABLE, WRONG_PASSWORD = 0, 1, 2, 3, 4
 SUBSCRIPTION_REFUSED = 0x80
 
-_FILTER = re.compile(r"(?:(?:\+|[^+#/]*)/)*(?:#|\+|[^+#/]+)")
+_FILTER = re.compile(r"(?=.)(?:(?:\+|[^+#/]*)/)*(?:#|\+|[^+#/]*)", re.DOTALL)
 
 
 class Malformed(ValueError):

@@ -3,15 +3,22 @@
 from flask import Flask
 
 import sc_stim
-from sc_stim.api import auth
+from sc_stim.api import audit, auth, clinics, health, openapi, quarantine, users
 from sc_stim.api.errors import problem
 from sc_stim.api.http import Api, Resource
 from sc_stim.extensions import csrf
 
 __all__ = ["install", "problem"]
 
-# In the order of the documentation. Each is registered below /api/v1 with its name as tag.
-RESOURCES: tuple[Resource, ...] = (auth.auth,)
+# In the order of the documentation.
+RESOURCES: tuple[Resource, ...] = (
+    auth.auth,
+    quarantine.quarantine,
+    clinics.clinics,
+    users.users,
+    audit.audit,
+    health.health,
+)
 
 ABOUT = (
     "Therapy management for spinal cord stimulators and intrathecal drug pumps. Times are RFC 3339 with an "
@@ -37,3 +44,4 @@ def install(app: Flask) -> None:
     for resource in RESOURCES:
         csrf.exempt(resource)  # signed in by a bearer token, which no browser sends by itself
         document.register_blueprint(resource)
+    app.register_blueprint(openapi.docs)

@@ -56,7 +56,7 @@ class Text(fields.String):
     """Text of 1 to `longest` characters that are not all blanks."""
 
     def __init__(self, longest: int, **kwargs: Any) -> None:
-        not_blank = validate.Regexp(r"^[\s\S]*\S", error="Is blank.")
+        not_blank = validate.Regexp(r"^\s*\S", error="Is blank.")
         super().__init__(validate=[validate.Length(1, longest), not_blank], **kwargs)
 
 
@@ -102,7 +102,6 @@ class PageQuery(Schema):
         metadata={"description": "Most items in the answer."},
     )
     cursor = fields.String(
-        load_default=None,
         validate=validate.Length(1, 1000),
         metadata={"description": "`next_cursor` of the page before; leave it out for the first page."},
     )

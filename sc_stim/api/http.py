@@ -58,6 +58,10 @@ IF_MATCH: Final = {
     "example": '"1"',
     "description": "The ETag of the version this change is based on.",
 }
+HEADER_OF_FIELD: Final = {
+    "version": ("ETag", "The version, for If-Match."),
+    "next_cursor": ("Link", 'Address of the next page, with `rel="next"`; not on the last one.'),
+}
 
 
 def find_or_404(model: type[Row], public_id: uuid.UUID) -> Row:
@@ -155,7 +159,7 @@ class Resource(flask_smorest.Blueprint):
 
     def __init__(self, name: str, import_name: str, description: str, url_prefix: str = API_PREFIX) -> None:
         super().__init__(name, import_name, description=description, url_prefix=url_prefix)
-        self._prepare_doc_cbks.append(_document)
+        self._prepare_doc_cbks = [self._prepare_arguments_doc, self._prepare_response_doc, _document]
 
     def add_url_rule(
         self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any
@@ -240,7 +244,17 @@ def _document(doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_
     responses = doc.setdefault("responses", {})
     for status in sorted(statuses):
         responses.setdefault(int(status), status.name)
+    for response in responses.values():
+        if isinstance(response, dict):
+            _document_headers(response)
     return doc
+
+
+def _document_headers(response: dict[str, Any]) -> None:
+    schema = response.get("content", {}).get("application/json", {}).get("schema")
+    for name in set(getattr(schema, "fields", ())) & HEADER_OF_FIELD.keys():
+        header, meaning = HEADER_OF_FIELD[name]
+        response.setdefault("headers", {})[header] = {"description": meaning, "schema": {"type": "string"}}
 
 
 class Api(flask_smorest.Api):

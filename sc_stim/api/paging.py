@@ -57,7 +57,7 @@ def page(
     for key in keys:
         if key.info.get("phi"):
             raise ValueError(f"{key} names a person: it must not be a sort key, which stands in the address")
-    if query["cursor"]:
+    if "cursor" in query:
         after = tuple_(*_read_cursor(query["cursor"], keys))
         statement = statement.where(tuple_(*keys) < after if newest_first else tuple_(*keys) > after)
     order = [key.desc() if newest_first else key for key in keys]

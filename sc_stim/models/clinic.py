@@ -4,13 +4,15 @@ import datetime as dt
 
 from flask_login import UserMixin
 from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, synonym
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Key, PublicId, UtcDateTime, Versioned
 
 
 class Clinic(Versioned, db.Model):
+    """A tenant. It is its own, so that it is scoped like the rows it owns."""
+
     __tablename__ = "clinic"
 
     id: Mapped[Key]
@@ -23,6 +25,11 @@ class Clinic(Versioned, db.Model):
     pharmacy_lead_days: Mapped[int] = mapped_column(default=0)
     refill_margin_days: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    clinic_id: Mapped[int] = synonym("id")
+    closures: Mapped[list["ClinicClosure"]] = relationship(
+        order_by="ClinicClosure.day", cascade="all, delete-orphan"
+    )
 
 
 class ClinicClosure(db.Model):

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sc_stim.models import AuditEntry, AuditHead
+from sc_stim.models import AuditEntry, AuditHead, Clinic
+from sc_stim.workflows.outbox import UPSERT
 
 ENCODING = 1
 START = bytes(32)
@@ -78,48 +79,73 @@ def record(
 
 
 def verify(session: Session, key: bytes) -> Iterator[Break]:
-    """Walk every chain; yields the first break of each clinic that has one."""
-    heads = {head.clinic_id: head for head in session.scalars(select(AuditHead))}
-    with_entries = set(session.scalars(select(AuditEntry.clinic_id).distinct()))
-    for clinic_id in sorted(heads.keys() | with_entries):
-        broken = _verify_clinic(session, key, clinic_id, heads.get(clinic_id))
+    """Check every chain, also that every clinic has one; yields the first break of each that has one.
+
+    What no check from inside can find is a whole database put back to an earlier day: compare `number` and `mac` of
+    the heads with a copy kept elsewhere for that.
+    """
+    clinics: set[int] = set()
+    for column in (AuditHead.clinic_id, AuditEntry.clinic_id, Clinic.id):
+        clinics |= set(session.scalars(select(column).distinct()))
+    for clinic_id in sorted(clinics):
+        broken = verify_clinic(session, key, clinic_id)
         if broken:
             yield broken
 
 
-def _verify_clinic(session: Session, key: bytes, clinic_id: int, head: AuditHead | None) -> Break | None:
-    number, mac = 0, START
-    entries = select(AuditEntry).where(AuditEntry.clinic_id == clinic_id).order_by(AuditEntry.number)
-    for entry in session.scalars(entries.execution_options(yield_per=1000)):
-        number += 1
-        if entry.number != number:
-            return Break(clinic_id, number, f"entry {number} is missing")
-        if entry.previous_mac != mac:
-            return Break(clinic_id, number, "does not follow the entry before it")
-        if not hmac.compare_digest(entry.mac, _mac(key, entry)):
-            return Break(clinic_id, number, "was altered")
-        mac = entry.mac
+def verify_clinic(session: Session, key: bytes, clinic_id: int) -> Break | None:
+    """Check one chain. It may grow meanwhile: the head is read first, and what follows it must hold as well."""
+    head = session.scalars(select(AuditHead).where(AuditHead.clinic_id == clinic_id)).one_or_none()
     if head is None:
-        return Break(clinic_id, number, "the head of the chain is missing")
+        return Break(clinic_id, 0, "the head of the chain is missing")
     if not hmac.compare_digest(head.seal, _seal(key, head)):
-        return Break(clinic_id, number, "the head of the chain was altered")
-    if (head.number, head.mac) != (number, mac):
-        return Break(clinic_id, number + 1, "the newest entries were cut off")
-    return None
+        return Break(clinic_id, head.number, "the head of the chain was altered")
+    number, mac = 0, START
+    entries = (
+        select(*AuditEntry.__table__.columns)
+        .where(AuditEntry.clinic_id == clinic_id)
+        .order_by(AuditEntry.number)
+    )
+    for entry in session.execute(entries.execution_options(yield_per=1000)):
+        number += 1
+        reason = _fault(key, entry, number, mac)
+        if reason is None and number == head.number and entry.mac != head.mac:
+            reason = "is not the one the head was made for"
+        if reason:
+            return Break(clinic_id, number, reason)
+        mac = entry.mac
+    return Break(clinic_id, number + 1, "the newest entries were cut off") if number < head.number else None
+
+
+def _fault(key: bytes, entry: Any, number: int, previous_mac: bytes) -> str | None:
+    if entry.number != number:
+        return "is missing"
+    if entry.previous_mac != previous_mac:
+        return "does not follow the entry before it"
+    return None if hmac.compare_digest(entry.mac, _mac(key, entry)) else "was altered"
 
 
 def _head(session: Session, actor: Actor) -> AuditHead:
+    """The locked head of the actor's clinic. The first entry makes it; two first entries at once make it once."""
     statement = select(AuditHead).where(AuditHead.clinic_id == actor.clinic_id)
-    head = session.scalars(statement.with_for_update().execution_options(populate_existing=True)).one_or_none()
+    statement = statement.with_for_update().execution_options(populate_existing=True)
+    head = session.scalars(statement).one_or_none()
     if head is None:
-        head = AuditHead(clinic_id=actor.clinic_id, number=0, mac=START)
-        head.seal = _seal(actor.seal_key, head)
-        session.add(head)
-        session.flush()
+        first = AuditHead(clinic_id=actor.clinic_id, number=0, mac=START)
+        values = {
+            "clinic_id": first.clinic_id,
+            "number": 0,
+            "mac": START,
+            "seal": _seal(actor.seal_key, first),
+        }
+        session.execute(
+            UPSERT[session.get_bind().dialect.name](AuditHead).values(values).on_conflict_do_nothing()
+        )
+        head = session.scalars(statement).one()
     return head
 
 
-def _mac(key: bytes, entry: AuditEntry) -> bytes:
+def _mac(key: bytes, entry: Any) -> bytes:
     body = [
         entry.encoding, entry.clinic_id, entry.number, entry.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
         entry.actor, entry.action, entry.subject_kind, entry.subject, entry.detail,

@@ -1,0 +1,129 @@
+"""The signed-in person's own clinic: its zone, its calendar, its pharmacy's lead time."""
+
+import uuid
+from typing import Any, Final
+from zoneinfo import available_timezones
+
+from flask import g
+from marshmallow import fields, validate
+from sqlalchemy import select
+from sqlalchemy.orm.attributes import flag_modified
+
+from sc_stim import clock
+from sc_stim.access import in_clinic, requires
+from sc_stim.api.fields import Day, Schema, Text, Whole
+from sc_stim.api.http import Resource, audit, find_or_404, find_to_edit
+from sc_stim.api.paging import page_of
+from sc_stim.clinical.workdays import UnknownRegion, check_country
+from sc_stim.extensions import db
+from sc_stim.failures import Invalid
+from sc_stim.models import Clinic, ClinicClosure, Device
+from sc_stim.workflows import outbox
+
+clinics = Resource("clinics", __name__, "The clinic and the days on which it is closed.")
+
+# What a refill forecast reads: a change of one of these makes every pump's forecast anew.
+FORECAST_READS: Final = frozenset(
+    {"time_zone", "country", "subdivision", "pharmacy_lead_days", "refill_margin_days", "closures"}
+)
+
+
+class ClosureSchema(Schema):
+    day = Day(required=True, metadata={"example": "2026-12-24"})
+    reason = Text(200, required=True, metadata={"example": "Christmas Eve"})
+
+
+class ClinicChangeSchema(Schema):
+    name = Text(200)
+    time_zone = fields.String(validate=validate.Length(1, 64), metadata={"example": "Europe/Berlin"})
+    country = fields.String(validate=validate.Regexp(r"^[A-Z]{2}$"), metadata={"example": "DE"})
+    subdivision = fields.String(
+        allow_none=True,
+        validate=validate.Regexp(r"^[A-Z0-9]{1,3}$"),
+        metadata={"description": "Of ISO 3166-2."},
+    )
+    phone = Text(40, allow_none=True)
+    pharmacy_lead_days = Whole(0, 60)
+    refill_margin_days = Whole(0, 30)
+    closures = fields.List(
+        fields.Nested(ClosureSchema),
+        validate=validate.Length(max=1000),
+        metadata={
+            "description": "All days on which no pump is filled, besides weekends and public holidays."
+        },
+    )
+
+
+class ClinicSchema(Schema):
+    id = fields.UUID(required=True, attribute="public_id")
+    name = fields.String(required=True)
+    time_zone = fields.String(required=True)
+    country = fields.String(required=True)
+    subdivision = fields.String(required=True, allow_none=True)
+    phone = fields.String(required=True, allow_none=True)
+    pharmacy_lead_days = fields.Integer(required=True)
+    refill_margin_days = fields.Integer(required=True)
+    closures = fields.List(fields.Nested(ClosureSchema), required=True)
+    version = fields.Integer(required=True)
+
+
+@clinics.get("/clinics")
+@requires("clinic.read")
+@clinics.response(200, page_of(ClinicSchema))
+def list_clinics() -> dict[str, Any]:
+    """List the clinics one belongs to: one's own."""
+    return {"items": [g.user.clinic], "next_cursor": None}
+
+
+@clinics.get("/clinics/<uuid:clinic_id>")
+@requires("clinic.read")
+@clinics.response(200, ClinicSchema)
+def show_clinic(clinic_id: uuid.UUID) -> Clinic:
+    """Show the clinic."""
+    return find_or_404(Clinic, clinic_id)
+
+
+@clinics.patch("/clinics/<uuid:clinic_id>")
+@requires("clinic.manage")
+@clinics.arguments(ClinicChangeSchema)
+@clinics.response(200, ClinicSchema)
+def change_clinic(changes: dict[str, Any], clinic_id: uuid.UUID) -> Clinic:
+    """Change the clinic.
+
+    Forecasts of its pumps are made anew where dates or margins change.
+    """
+    clinic = find_to_edit(Clinic, clinic_id)
+    _check_region(clinic, changes)
+    audit("clinic.change", "clinic", clinic.public_id, fields=sorted(changes))
+    closures = changes.pop("closures", None)
+    for name, value in changes.items():
+        setattr(clinic, name, value)
+    if closures is not None:
+        _replace_closures(clinic, closures)
+    if FORECAST_READS & (changes.keys() | ({"closures"} if closures is not None else set())):
+        pumps = in_clinic(select(Device.id), Device, clinic.id).filter_by(kind="pump", explanted_on=None)
+        outbox.ask(db.session, outbox.REFILL, db.session.scalars(pumps).all(), clock.now())
+    return clinic
+
+
+def _check_region(clinic: Clinic, changes: dict[str, Any]) -> None:
+    if changes.get("time_zone", clinic.time_zone) not in available_timezones():
+        raise Invalid("time_zone", "is not a zone of the IANA database, as Europe/Berlin")
+    country = changes.get("country", clinic.country)
+    subdivision = changes.get("subdivision", clinic.subdivision)
+    try:
+        check_country(f"{country}-{subdivision}" if subdivision else country)
+    except UnknownRegion as error:
+        raise Invalid("subdivision" if subdivision else "country", str(error)) from error
+
+
+def _replace_closures(clinic: Clinic, closures: list[dict[str, Any]]) -> None:
+    """Keep the rows of days that stay: a unique day cannot be inserted before its old row is gone."""
+    reasons = {closure["day"]: closure["reason"] for closure in closures}
+    if len(reasons) < len(closures):
+        raise Invalid("closures", "name a day twice")
+    clinic.closures = [closure for closure in clinic.closures if closure.day in reasons]
+    for closure in clinic.closures:
+        closure.reason = reasons.pop(closure.day)
+    clinic.closures += [ClinicClosure(day=day, reason=reason) for day, reason in sorted(reasons.items())]
+    flag_modified(clinic, "name")  # closures are part of what the version covers

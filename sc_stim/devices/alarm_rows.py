@@ -17,7 +17,6 @@ class _Told:
     measured_at: dt.datetime
     received_at: dt.datetime
     device: Known
-    epoch: str
     event: Event
 
 
@@ -28,11 +27,9 @@ class AlarmRows:
     session: Session
     told: list[_Told] = field(default_factory=list)
 
-    def add(
-        self, device: Known, epoch: str, event: Event, measured_at: dt.datetime, received_at: dt.datetime
-    ) -> None:
+    def add(self, device: Known, event: Event, measured_at: dt.datetime, received_at: dt.datetime) -> None:
         if alarms.shipped_table().events.get(event.kind):
-            self.told.append(_Told(measured_at, received_at, device, epoch, event))
+            self.told.append(_Told(measured_at, received_at, device, event))
 
     def write(self) -> None:
         """Open, return to normal or note, in the order in which it happened."""
@@ -56,7 +53,7 @@ class AlarmRows:
             name=name,
             severity=severity.code,
             since=told.measured_at,
-            effect_key=f"event:{told.device.id}:{told.epoch}:{told.event.seq}:{name}",
+            effect_key=alerts.condition_key(told.device.id, name, told.measured_at),
             model_version=f"alarms-{table.version}",
             detail={"event": told.event.kind, "detail": told.event.detail},
         )

@@ -126,7 +126,7 @@ class _Batch:
         self._session = Session(connection)
         self._queue_delay_s = queue_delay_s
         self._devices: dict[str, Known] = {}
-        self._ledgers: dict[tuple[int, str], _Ledger] = {}
+        self._ledgers: dict[tuple[str, str], _Ledger] = {}  # by device and epoch
         self._rows = SampleRows(self._bulk)
         self._alarms = AlarmRows(self._session)
         self._results: list[tuple[Known, messages.Result, dt.datetime]] = []
@@ -268,7 +268,7 @@ class _Batch:
             measured_at = clock.measured_at(device.clock, item.at, delivery.received_at)
             self._rows.add(device, envelope.epoch, item, measured_at, delivery.received_at)
             if isinstance(item, messages.Event):
-                self._alarms.add(device, envelope.epoch, item, measured_at, delivery.received_at)
+                self._alarms.add(device, item, measured_at, delivery.received_at)
 
     def _problem(self, message: _Message, item: AnyItem) -> tuple[str, str | None, str] | None:
         """Why a well-formed item cannot be taken: reason, field, what to do."""

@@ -113,7 +113,7 @@ class MqttSession:
         self._finished.clear()
         properties = None
         if self._address.version == 5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
             properties.ReceiveMaximum = RECEIVE_MAXIMUM
         options: dict[str, Any] = {"clean_start": False, "properties": properties} if properties else {}
@@ -203,7 +203,7 @@ class MqttSession:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self._on_delivery(
             Delivery(
-                _topic_text(message), message.payload, clock.now(), message.retain, message.mid, message.qos,
+                _topic_text(message), bytes(message.payload), clock.now(), message.retain, message.mid, message.qos,
                 self._connection,
             )  # fmt: skip
         )

@@ -29,6 +29,9 @@ class Bulk:
             return at
         return at.replace(tzinfo=None).isoformat(" ", "microseconds")
 
+    def date(self, day: dt.date) -> Any:
+        return day if self.is_postgres else day.isoformat()
+
     def uuid(self, value: uuid.UUID) -> str:
         return str(value) if self.is_postgres else value.hex
 

@@ -1,6 +1,7 @@
 """Patients, their care pathway, examinations and diary scores."""
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -8,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
 from sc_stim.models.clinic import Clinic, User
+
+if TYPE_CHECKING:
+    from sc_stim.models.device import Device
 
 RISK_FACTORS = (
     "smoking", "diabetes", "autoimmune_disorder", "depression", "anxiety", "inaccurate_diagnosis",
@@ -49,6 +53,7 @@ class Patient(Versioned, db.Model):
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
     clinic: Mapped[Clinic] = relationship()
+    devices: Mapped[list["Device"]] = relationship(back_populates="patient", order_by="Device.id")
 
     @property
     def display_name(self) -> str:
@@ -139,17 +144,21 @@ class PainModel(db.Model):
 
 
 class PainFinding(db.Model):
-    """What the pain rule found. (patient, kind, day, model version) is its identity, so a replay never doubles."""
+    """What the pain rule found. (patient, rule, day, model version) is its identity, so a replay never doubles."""
 
     __tablename__ = "pain_finding"
-    __table_args__ = (UniqueConstraint("patient_id", "kind", "day", "model_version"),)
+    __table_args__ = (UniqueConstraint("patient_id", "rule", "day", "model_version"),)
 
     id: Mapped[Key]
     clinic_id: Mapped[int] = mapped_column(BigKey)
     patient_id: Mapped[int] = mapped_column(BigKey, ForeignKey("patient.id"))
-    kind: Mapped[str] = mapped_column(String(40))
+    rule: Mapped[str] = mapped_column(String(20))
     day: Mapped[dt.date]
+    kind: Mapped[str] = mapped_column(String(40))
+    tier: Mapped[str] = mapped_column(String(20))
+    onset: Mapped[dt.date]
+    baseline_nrs: Mapped[float]
+    level_nrs: Mapped[float | None]
     model_version: Mapped[str] = mapped_column(String(40))
     severity: Mapped[str] = mapped_column(String(10))
-    detail: Mapped[JsonDict]
     found_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

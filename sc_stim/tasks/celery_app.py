@@ -20,7 +20,7 @@ ASK_NIGHTLY = "sc_stim.ask_nightly"
 FIND_SILENT = "sc_stim.find_silent"
 EXPIRE = "sc_stim.expire"
 
-celery = Celery("sc_stim", include=["sc_stim.tasks.judge", "sc_stim.tasks.nightly", "sc_stim.tasks.upkeep"])
+celery = Celery("sc_stim", include=["sc_stim.tasks.jobs"])
 
 
 def bind(app: Flask, settings: Settings) -> None:
@@ -55,7 +55,7 @@ def bind(app: Flask, settings: Settings) -> None:
 
 
 def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
-    """When everything runs. Slots are kept in `job_run`, so two beats do each slot once."""
+    """When everything runs. Nothing here depends on being sent once: two beats do no effect twice."""
     poll = dt.timedelta(seconds=settings.work_poll_s)
 
     def entry(task: str, every: dt.timedelta) -> dict[str, Any]:

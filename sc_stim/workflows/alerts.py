@@ -53,6 +53,11 @@ def open_key(name: str, *, device_id: int | None, patient_id: int | None) -> str
     return f"device:{device_id}:{name}" if device_id is not None else f"patient:{patient_id}:{name}"
 
 
+def condition_key(device_id: int, name: str, since: dt.datetime) -> str:
+    """The effect key of a device's condition: the event and the judgement that find it make one alert."""
+    return f"condition:{device_id}:{name}:{since.astimezone(dt.UTC).isoformat()}"
+
+
 def raise_alert(session: Session, condition: Condition, *, at: dt.datetime) -> Alert | None:
     """Open an alert, or tell the open one that its condition is raised again. None if this cause was dealt with."""
     alert = _open_alert(session, condition.open_key)
@@ -61,9 +66,10 @@ def raise_alert(session: Session, condition: Condition, *, at: dt.datetime) -> A
             session, condition.open_key
         )
     worse = SEVERITIES.index(condition.severity) > SEVERITIES.index(alert.severity)
+    if alert.detail | condition.detail != alert.detail:
+        alert.detail = alert.detail | condition.detail
     if worse or alert.state == State.RETURNED_TO_NORMAL:
         alert.severity = condition.severity if worse else alert.severity
-        alert.detail = condition.detail
         _apply(session, alert, Event.RAISE_WORSE if worse else Event.RAISE, at)
     return alert
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,7 +14,7 @@ REFILL = "refill"  # subject: a pump; its forecast may have changed
 PAIN = "pain"  # subject: a patient; there is a new, late or corrected score, or a day has closed
 DEVICE = "device"  # subject: a device; which conditions hold now?
 
-UPSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+UPSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 COLUMNS = ("kind", "subject_id", "generation", "since", "asked_at", "due_at", "attempts")
 
 

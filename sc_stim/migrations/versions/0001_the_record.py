@@ -318,6 +318,9 @@ def upgrade() -> None:
             "manufacturer", "model", "serial", name=op.f("uq_device_manufacturer_model_serial")
         ),
         sa.UniqueConstraint("public_id", name=op.f("uq_device_public_id")),
+        sa.UniqueConstraint(
+            "udi_device_identifier", "serial", name=op.f("uq_device_udi_device_identifier_serial")
+        ),
     )
     with op.batch_alter_table("device", schema=None) as batch_op:
         batch_op.create_index("ix_device_clinic_id_kind", ["clinic_id", "kind"], unique=False)
@@ -343,20 +346,24 @@ def upgrade() -> None:
         sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
         sa.Column("clinic_id", types.BigKey, nullable=False),
         sa.Column("patient_id", types.BigKey, nullable=False),
-        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("rule", sa.String(length=20), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("tier", sa.String(length=20), nullable=False),
+        sa.Column("onset", sa.Date(), nullable=False),
+        sa.Column("baseline_nrs", sa.Double(), nullable=False),
+        sa.Column("level_nrs", sa.Double(), nullable=True),
         sa.Column("model_version", sa.String(length=40), nullable=False),
         sa.Column("severity", sa.String(length=10), nullable=False),
-        sa.Column("detail", types.Json, nullable=False),
         sa.Column("found_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_pain_finding_patient_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pain_finding")),
         sa.UniqueConstraint(
             "patient_id",
-            "kind",
+            "rule",
             "day",
             "model_version",
-            name=op.f("uq_pain_finding_patient_id_kind_day_model_version"),
+            name=op.f("uq_pain_finding_patient_id_rule_day_model_version"),
         ),
     )
     op.create_table(
@@ -547,6 +554,7 @@ def upgrade() -> None:
         sa.Column("drug_lot", sa.String(length=40), nullable=True),
         sa.Column("drug_expires_on", sa.Date(), nullable=True),
         sa.Column("flags", types.Json, nullable=False),
+        sa.Column("reconciliation", types.Json, nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("performed_by_id", types.BigKey, nullable=False),
         sa.Column("confirmed_by_id", types.BigKey, nullable=True),

@@ -1,0 +1,65 @@
+"""Devices that are not heard: an alert each, and its end when the device speaks again."""
+
+import datetime as dt
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sc_stim.clinical.alarms import shipped_table
+from sc_stim.clinical.silence import SilenceFinding, SilenceKind, Watched, silence
+from sc_stim.models import Alert, Device, DeviceState
+from sc_stim.models.worklist import is_silent
+from sc_stim.workflows import alerts
+
+KINDS = tuple(kind.value for kind in SilenceKind)
+
+
+def find_silent(session: Session, at: dt.datetime) -> int:
+    """Judge every implanted device that has become silent or that an alert calls silent; returns how many are."""
+    silent = 0
+    for device, state in _candidates(session, at):
+        finding = silence(_watched(device, state), at)
+        silent += finding is not None
+        for kind in KINDS:
+            if finding and finding.kind == kind:
+                alerts.raise_alert(session, _condition(device, finding), at=at)
+            else:
+                key = alerts.open_key(kind, device_id=device.id, patient_id=device.patient_id)
+                alerts.return_to_normal(session, key, at=at)
+    return silent
+
+
+def _candidates(session: Session, at: dt.datetime) -> list[tuple[Device, DeviceState | None]]:
+    in_place = Device.implanted_on.is_not(None) & Device.explanted_on.is_(None)
+    called_silent = select(Alert.device_id).where(Alert.condition.in_(KINDS), Alert.open_key.is_not(None))
+    statement = (
+        select(Device, DeviceState)
+        .outerjoin(DeviceState, DeviceState.device_id == Device.id)
+        .where((in_place & is_silent(at)) | Device.id.in_(called_silent))
+    )
+    return [(device, state) for device, state in session.execute(statement)]
+
+
+def _watched(device: Device, state: DeviceState | None) -> Watched:
+    explanted = device.explanted_on
+    return Watched(
+        watched_since=device.created_at,
+        report_interval=dt.timedelta(seconds=device.report_interval_s),
+        last_measured_at=state.measured_at if state else None,
+        last_received_at=state.heard_at if state else None,
+        explanted_at=dt.datetime.combine(explanted, dt.time(), dt.UTC) if explanted else None,
+    )
+
+
+def _condition(device: Device, finding: SilenceFinding) -> alerts.Condition:
+    return alerts.Condition(
+        clinic_id=device.clinic_id,
+        patient_id=device.patient_id,
+        device_id=device.id,
+        name=finding.kind.value,
+        severity=finding.severity.code,
+        since=finding.since,
+        effect_key=alerts.condition_key(device.id, finding.kind.value, finding.since),
+        model_version=f"alarms-{shipped_table().version}",
+        detail={"report_interval_s": device.report_interval_s},
+    )

@@ -68,12 +68,13 @@ class SeqRanges:
 
     def missing(self, max_gaps: int = MAX_GAPS) -> list[tuple[int, int]]:
         """The gaps below `upto`, ascending; of more than max_gaps (>= 1) the oldest are merged into one."""
+        oldest = max(len(self._firsts) - max_gaps, 0)  # the range that ends the oldest gap told apart
+        lasts_before = self._lasts[oldest - 1 :] if oldest else [-1, *self._lasts]
         gaps = [
             (last + 1, first - 1)
-            for last, first in zip([-1, *self._lasts], self._firsts, strict=False)
+            for last, first in zip(lasts_before, self._firsts[oldest:], strict=False)
             if first > last + 1
         ]
-        surplus = len(gaps) - max_gaps
-        if surplus > 0:
-            gaps[: surplus + 1] = [(gaps[0][0], gaps[surplus][1])]
+        if oldest:
+            gaps[0] = (0 if self._firsts[0] else self._lasts[0] + 1, gaps[0][1])
         return gaps

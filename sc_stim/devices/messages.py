@@ -137,9 +137,6 @@ def encode_command(command: Command) -> bytes:
 
 _UNREADABLE = (msgspec.MsgspecError, RecursionError)  # all that a decoder raises for UTF-8
 
-_T = TypeVar("_T", bound=Struct)
-
-
 _WIRE: dict[str, Decoder[Any]] = {
     "pump": Decoder(Message[PumpSample]),
     "stimulator": Decoder(Message[StimulatorSample]),
@@ -153,6 +150,9 @@ _LIST_OF: dict[type, ListName] = {
 _USUAL_LIST = {"telemetry": "samples", "history": "samples", "event": "events", "diary": "scores"}
 
 # --- the careful way: field by field ---
+
+
+_T = TypeVar("_T", bound=Struct)
 
 
 class _Fields(Generic[_T]):

@@ -82,6 +82,7 @@ Symptom = Literal[
     "numbness", "tingling", "weakness", "spasms", "reduced_mobility", "insomnia", "anxiety", "low_mood",
     "sedation", "nausea",
 ]  # fmt: skip
+Symptoms = Annotated[tuple[Symptom, ...], Meta(max_length=20)]
 CommandKind = Literal["interrogate", "report_interval", "time_sync", "diary_prompt"]
 
 
@@ -155,7 +156,7 @@ class Score(Item, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flare: bool | None = None
     sleep: Rating | None = None
     interference: Rating | None = None
-    symptoms: tuple[Symptom, ...] | None = None
+    symptoms: Symptoms | None = None
 
 
 SampleType = TypeVar("SampleType", PumpSample, StimulatorSample)

@@ -15,6 +15,9 @@ from enum import StrEnum
 from .topics import ROOT, shard_of
 
 CANARY = f"{ROOT}/canary/#"
+CONTROL_TOPIC = "$CONTROL/dynamic-security/v1"
+"""Mosquitto's alone: what changes its accounts."""
+
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 1024
 """The payload with its topic and header."""
@@ -32,6 +35,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 class Role(StrEnum):
     DEVICE = "device"
     INGEST = "ingest"
+    ADMIN = "admin"
 
 
 class Act(StrEnum):
@@ -94,8 +98,8 @@ def _hash(password: str, salt: bytes, iterations: int) -> str:
 
 def rules(username: str, role: Role) -> tuple[Rule, ...]:
     """Everything this account may do; what is not listed is refused. InvalidTopic for a device id that is none."""
-    if role is Role.INGEST:
-        return _INGEST_RULES
+    if role is not Role.DEVICE:
+        return _SERVER_RULES[role]
     base = f"{ROOT}/{shard_of(username)}/{username}"
     return (
         Rule(Act.PUBLISH, f"{base}/up/#"),
@@ -104,14 +108,15 @@ def rules(username: str, role: Role) -> tuple[Rule, ...]:
     )
 
 
-_INGEST_RULES = (
-    Rule(Act.SUBSCRIBE, f"{ROOT}/+/+/up/#"),
-    Rule(Act.RECEIVE, f"{ROOT}/+/+/up/#"),
-    Rule(Act.PUBLISH, f"{ROOT}/+/+/down/#"),
-    Rule(Act.PUBLISH, CANARY),
-    Rule(Act.SUBSCRIBE, CANARY),
-    Rule(Act.RECEIVE, CANARY),
-)
+_SERVER_RULES = {
+    Role.INGEST: (
+        Rule(Act.SUBSCRIBE, f"{ROOT}/+/+/up/#"),
+        Rule(Act.RECEIVE, f"{ROOT}/+/+/up/#"),
+        Rule(Act.PUBLISH, f"{ROOT}/+/+/down/#"),
+        *(Rule(act, CANARY) for act in Act),
+    ),
+    Role.ADMIN: tuple(Rule(act, f"{CONTROL_TOPIC}/#") for act in Act),
+}
 
 
 def allows(username: str, role: Role, act: Act, topic: str) -> bool:

@@ -8,20 +8,12 @@ plugin, so each device has a role of its own, named after it.
 from collections.abc import Iterable
 from typing import Any
 
-from .broker_access import Act, Login, Role, Rule, check_username, rules
+from .broker_access import Login, Role, check_username, rules
 
 ADMIN = "admin"
-CONTROL_TOPIC = "$CONTROL/dynamic-security/v1"
-RESPONSE_TOPIC = f"{CONTROL_TOPIC}/response"
 INGEST_SESSIONS = ("live", "history", "commands")
 
 Json = dict[str, Any]
-
-_ADMIN_RULES = (
-    Rule(Act.PUBLISH, f"{CONTROL_TOPIC}/#"),
-    Rule(Act.SUBSCRIBE, f"{CONTROL_TOPIC}/#"),
-    Rule(Act.RECEIVE, f"{CONTROL_TOPIC}/#"),
-)
 
 
 def ingest_usernames(shards: str) -> list[str]:
@@ -29,12 +21,13 @@ def ingest_usernames(shards: str) -> list[str]:
     return [check_username(f"ingest-{shards}-{session}") for session in INGEST_SESSIONS]
 
 
-def first_document(admin: Login, logins: Iterable[Login]) -> Json:
+def first_document(logins: Iterable[Login]) -> Json:
     """``dynamic-security.json`` for a new broker, or for one rebuilt from the hashes in our database.
 
     Everything is refused by default, receiving too: a message that slips into a queue is still not delivered.
     """
     accounts = list(logins)
+    roles = {_role_name(login.username, login.role): _role(login.username, login.role) for login in accounts}
     return {
         "defaultACLAccess": {
             "publishClientSend": False,
@@ -42,19 +35,8 @@ def first_document(admin: Login, logins: Iterable[Login]) -> Json:
             "subscribe": False,
             "unsubscribe": True,
         },
-        "clients": [
-            _stored_client(admin, ADMIN),
-            *(_stored_client(login, _role_of(login)) for login in accounts),
-        ],
-        "roles": [
-            _role(ADMIN, _ADMIN_RULES),
-            _role(Role.INGEST, rules("ingest", Role.INGEST)),
-            *(
-                _role(login.username, rules(login.username, Role.DEVICE))
-                for login in accounts
-                if _is_device(login)
-            ),
-        ],
+        "clients": [_stored_client(login) for login in accounts],
+        "roles": list(roles.values()),
         "groups": [],
     }
 
@@ -62,14 +44,16 @@ def first_document(admin: Login, logins: Iterable[Login]) -> Json:
 def create_device(device_id: str, password: str) -> list[Json]:
     """Commands that make the device's role and account."""
     return [
-        {"command": "createRole", **_role(device_id, rules(device_id, Role.DEVICE))},
-        {"command": "createClient", **_tied(_client(device_id, password, device_id))},
+        {"command": "createRole", **_role(device_id, Role.DEVICE)},
+        {"command": "createClient", "password": password, **_client(device_id, Role.DEVICE)},
     ]
 
 
 def create_ingest(username: str, password: str) -> list[Json]:
     """Commands that make one more ingest account, for another split of the shards."""
-    return [{"command": "createClient", **_tied(_client(check_username(username), password, Role.INGEST))}]
+    return [
+        {"command": "createClient", "password": password, **_client(check_username(username), Role.INGEST)}
+    ]
 
 
 def as_replacement(command: Json) -> Json:
@@ -90,32 +74,22 @@ def revoke_device(device_id: str) -> list[Json]:
     ]
 
 
-def _is_device(login: Login) -> bool:
-    return login.role is Role.DEVICE
+def _stored_client(login: Login) -> Json:
+    secret = {"password": login.password_hash, "salt": login.salt, "iterations": login.iterations}
+    return {**_client(login.username, login.role), **secret}
 
 
-def _role_of(login: Login) -> str:
-    return login.username if _is_device(login) else Role.INGEST
+def _client(username: str, role: Role) -> Json:
+    tie = {} if role is Role.ADMIN else {"clientid": username}
+    return {"username": username, **tie, "roles": [{"rolename": _role_name(username, role)}]}
 
 
-def _stored_client(login: Login, role: str) -> Json:
-    return {
-        "username": login.username,
-        "password": login.password_hash,
-        "salt": login.salt,
-        "iterations": login.iterations,
-        "roles": [{"rolename": role}],
-    }
+def _role(username: str, role: Role) -> Json:
+    acls = [
+        {"acltype": rule.act, "topic": rule.topic_filter, "allow": True} for rule in rules(username, role)
+    ]
+    return {"rolename": _role_name(username, role), "acls": acls}
 
 
-def _client(username: str, password: str, role: str) -> Json:
-    return {"username": username, "password": password, "roles": [{"rolename": role}]}
-
-
-def _tied(client: Json) -> Json:
-    return {**client, "clientid": client["username"]}
-
-
-def _role(name: str, granted: Iterable[Rule]) -> Json:
-    acls = [{"acltype": rule.act, "topic": rule.topic_filter, "allow": True} for rule in granted]
-    return {"rolename": str(name), "acls": acls}
+def _role_name(username: str, role: Role) -> str:
+    return username if role is Role.DEVICE else role

@@ -83,11 +83,11 @@ def write_broker_files(
         ingest = [
             _login(name, Role.INGEST, ingest_password) for part in shards for name in ingest_usernames(part)
         ]
-        admin = _login(ADMIN, Role.INGEST, admin_password)
-        _write_private(accounts, json.dumps(first_document(admin, [*ingest, *devices]), indent=1))
+        admin = _login(ADMIN, Role.ADMIN, admin_password)
+        _write_private(accounts, json.dumps(first_document([admin, *ingest, *devices]), indent=1))
     if user is not None:
         for path in (directory, *directory.iterdir()):
-            shutil.chown(path, user, user)
+            shutil.chown(path, user)
 
 
 def _login(username: str, role: Role, password: str) -> Login:

@@ -15,15 +15,10 @@ from urllib.parse import unquote, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from .dynsec import (
-    CONTROL_TOPIC,
-    RESPONSE_TOPIC,
-    Json,
-    as_replacement,
-    create_device,
-    create_ingest,
-    revoke_device,
-)
+from .broker_access import CONTROL_TOPIC
+from .dynsec import Json, as_replacement, create_device, create_ingest, revoke_device
+
+RESPONSE_TOPIC = f"{CONTROL_TOPIC}/response"
 
 DEVICES_PER_MESSAGE = 50
 """Mosquitto 2.0 writes all its accounts anew for each command, and does nothing else meanwhile."""

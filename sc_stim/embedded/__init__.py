@@ -1,0 +1,1 @@
+"""What ``sc-stim demo`` starts instead of servers: a broker and a cache, on loopback."""

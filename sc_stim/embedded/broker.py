@@ -137,6 +137,8 @@ class Connection(asyncio.Protocol):
         self.last_heard = self._loop.time()
         self._received += data
         try:
+            if self._session is None and self._received[0] >> 4 != packets.CONNECT:
+                raise Malformed("the first packet is not CONNECT")
             while packet := packets.take_packet(self._received, MAX_PACKET_BYTES):
                 self._take(*packet)
                 if self._transport.is_closing():
@@ -196,15 +198,13 @@ class Connection(asyncio.Protocol):
 
     def _take(self, kind: int, flags: int, body: bytes) -> None:
         if self._session is None:
-            self._on_connect(kind, body)
+            self._on_connect(body)
         elif kind in self._handlers:
             self._handlers[kind](self._session, flags, body)
         else:
             raise Malformed(f"packet type {kind} is not expected from a client")
 
-    def _on_connect(self, kind: int, body: bytes) -> None:
-        if kind != packets.CONNECT:
-            raise Malformed("the first packet is not CONNECT")
+    def _on_connect(self, body: bytes) -> None:
         try:
             asked = packets.parse_connect(body)
         except packets.WrongProtocol:

@@ -10,6 +10,7 @@ import paho.mqtt.client as mqtt
 from tests.servers import MqttBroker, wait_until
 
 FENCE = b"lawful"
+LAST_WILL = b"gone"
 
 
 class Client:
@@ -19,13 +20,13 @@ class Client:
         self, broker: MqttBroker, username: str | None, password: str | None, **options: Any
     ) -> None:
         self._port = broker.port
-        will = options.pop("will", None)
+        will, self._keepalive_s = options.pop("will", None), options.pop("keepalive_s", 60)
         options = {"client_id": username, "clean_session": True, "reconnect_on_failure": False} | options
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, **options)
         if username is not None:
             self._client.username_pw_set(username, password)
         if will is not None:
-            self._client.will_set(will, b"unlawful", qos=1, retain=True)
+            self._client.will_set(will, LAST_WILL, qos=1, retain=True)
         self.delivered: list[tuple[str, bytes, bool]] = []
         self.disconnected = False
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -36,7 +37,7 @@ class Client:
 
     def connect(self) -> bool:
         """Whether the broker lets it in."""
-        self._client.connect("127.0.0.1", self._port)
+        self._client.connect("127.0.0.1", self._port, keepalive=self._keepalive_s)
         self._client.loop_start()
         return not self._answers.get(timeout=10).is_failure
 
@@ -57,9 +58,19 @@ class Client:
 
     def break_off(self) -> None:
         """Vanish without a DISCONNECT."""
-        sock: Any = self._client.socket()
-        sock.shutdown(2)
+        self._socket.shutdown(2)
         wait_until(lambda: self.disconnected, "the connection to end")
+
+    def send_raw(self, packet: bytes) -> None:
+        self._socket.sendall(packet)
+
+    def stop_reading(self) -> None:
+        """Stay connected and do nothing any more, not even ping."""
+        self._client.loop_stop()
+
+    @property
+    def _socket(self) -> Any:
+        return self._client.socket()
 
     def all_acknowledged(self) -> bool:
         return not self._client._out_messages

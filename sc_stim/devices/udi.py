@@ -20,7 +20,7 @@ EXAMPLE = "(01)00643169007222(17)291231(21)NGP123456H"
 
 _GROUP_SEPARATOR = "\x1d"
 _TYPED_SEPARATORS = re.compile(r"<GS>|<FNC1>|\{GS\}|\{FNC1\}|\u241d|\^\]", re.IGNORECASE)
-_SYMBOLOGY = re.compile(r"\](?:C1|d2|Q3|e0)")  # what a scanner may put before the data
+_SYMBOLOGY = re.compile(r"^\](?:C1|d2|Q3|e0)")  # what a scanner may put before the data
 
 
 class InvalidUdi(ValueError):
@@ -45,7 +45,8 @@ class Udi:
 
 def parse_udi(text: str) -> Udi:
     """Read a UDI of either issuer; raises InvalidUdi."""
-    text = _SYMBOLOGY.sub("", _TYPED_SEPARATORS.sub(_GROUP_SEPARATOR, text.strip("\t\r\n").lstrip()), count=1)
+    text = text.lstrip().rstrip("\t\r\n")  # a space at the end may be a check character
+    text = _SYMBOLOGY.sub("", _TYPED_SEPARATORS.sub(_GROUP_SEPARATOR, text))
     if not text:
         raise InvalidUdi("there is no text")
     if len(text) > MAX_LENGTH:
@@ -91,7 +92,7 @@ def _gs1(text: str) -> Udi:
 
 def _gs1_message(text: str) -> GS1Message:
     bracketed = "(" in text
-    compact = re.sub(r"[ \t\r\n]" if not bracketed else r"\s", "", text)
+    compact = re.sub(r"\s" if bracketed else r"[ \t\r\n]", "", text)  # `\s` matches the separator too
     try:
         message = GS1Message.parse_hri(compact) if bracketed else GS1Message.parse(compact)
     except ParseError as error:

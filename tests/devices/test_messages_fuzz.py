@@ -95,7 +95,7 @@ def test_any_damage_to_an_example_is_taken_or_refused(data: bytes, cuts: list[tu
             assert decode(data) is not None
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(near_messages(), data_kinds, device_kinds)
 @example({"epoch": "e", "samples": [{"seq": 1, "at": "9999-12-31T23:59:59-14:00"}]}, "telemetry", "pump")
 @example(

@@ -11,14 +11,14 @@ from typing import Any
 from .broker_access import Login, Role, check_username, rules
 
 ADMIN = "admin"
-INGEST_SESSIONS = ("live", "history", "commands")
+INGEST_SESSIONS = ("live", "history")
 
 Json = dict[str, Any]
 
 
 def ingest_usernames(shards: str) -> list[str]:
     """The accounts of one ingest process, one per session: ``0-7`` gives ``ingest-0-7-live`` and so on."""
-    return [check_username(f"ingest-{shards}-{session}") for session in INGEST_SESSIONS]
+    return [check_username(f"ingest-{shards.replace(',', '-')}-{session}") for session in INGEST_SESSIONS]
 
 
 def first_document(logins: Iterable[Login]) -> Json:

@@ -87,4 +87,4 @@ def test_a_name_with_a_wildcard_makes_no_command(name: str) -> None:
 
 
 def test_each_ingest_process_has_an_account_for_each_of_its_sessions() -> None:
-    assert ingest_usernames("0-7") == ["ingest-0-7-live", "ingest-0-7-history", "ingest-0-7-commands"]
+    assert ingest_usernames("0-3,8") == ["ingest-0-3-8-live", "ingest-0-3-8-history"]

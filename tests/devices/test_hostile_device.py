@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from sc_stim.devices.broker_access import MAX_PAYLOAD_BYTES
+from sc_stim.devices.topics import live_filters, shard_of
 from tests.devices.mqtt_client import FENCE, LAST_WILL, Client, connected
 from tests.servers import MqttBroker, wait_until
 
@@ -54,12 +55,17 @@ def attack(broker: MqttBroker, attacker: Device) -> Iterator[Client]:
         yield client
 
 
-def test_device_and_ingest_reach_each_other(ingest: Client, attack: Client, attacker: Device) -> None:
-    attack.subscribe(f"{attacker.base}/down/#")
-    attack.publish(attacker.up, FENCE)
-    ingest.await_delivery(attacker.up)
-    ingest.publish(attacker.down, FENCE)
-    attack.await_delivery(attacker.down)
+@pytest.mark.parametrize("wanted", ["{base}/down/#", "{base}/down/+", "{base}/down/ack"])
+def test_device_and_ingest_reach_each_other(
+    broker: MqttBroker, attack: Client, attacker: Device, wanted: str
+) -> None:
+    attack.subscribe(wanted.format(base=attacker.base))
+    with connected(broker, broker.ingest_username(), broker.ingest_password) as ingest:
+        ingest.subscribe(*live_filters((shard_of(attacker.id),)))
+        attack.publish(attacker.up, FENCE)
+        ingest.await_delivery(attacker.up)
+        ingest.publish(attacker.down, FENCE)
+        attack.await_delivery(attacker.down)
 
 
 def test_ingest_hears_its_own_canary(ingest: Client) -> None:
@@ -149,9 +155,7 @@ def test_nobody_takes_over_the_session_of_an_absent_ingest(
         device.subscribe(f"{victim.base}/down/#")
         for number in range(50):
             device.publish(victim.up, b"%d" % number)
-        with connected(
-            broker, broker.ingest_username(session="commands"), broker.ingest_password
-        ) as commands:
+        with connected(broker, broker.ingest_username(session="history"), broker.ingest_password) as commands:
             wait_until(lambda: device.all_acknowledged(), "50 PUBACKs")
             commands.publish(victim.down, FENCE)
             device.await_delivery(victim.down)

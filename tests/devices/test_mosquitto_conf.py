@@ -60,7 +60,7 @@ def test_no_password_stands_in_the_files_and_the_accounts_are_private(tmp_path: 
     assert not re.search(f"{ADMIN_PASSWORD}|{INGEST_PASSWORD}", text)
     assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
     usernames = [client["username"] for client in json.loads(accounts.read_text())["clients"]]
-    assert usernames[:2] == ["admin", "ingest-0-7-live"] and len(usernames) == 1 + 2 * 3
+    assert usernames[:2] == ["admin", "ingest-0-7-live"] and len(usernames) == 1 + 2 * 2
 
 
 def test_writing_again_renews_the_configuration_and_keeps_the_accounts(tmp_path: Path) -> None:

@@ -3,7 +3,26 @@
 from flask import Flask
 
 import sc_stim
-from sc_stim.api import audit, auth, clinics, health, openapi, quarantine, users
+from sc_stim.api import (
+    alerts,
+    audit,
+    auth,
+    clinics,
+    commands,
+    credentials,
+    devices,
+    diary,
+    health,
+    openapi,
+    pathway,
+    patients,
+    pumps,
+    quarantine,
+    refills,
+    settings,
+    telemetry,
+    users,
+)
 from sc_stim.api.errors import problem
 from sc_stim.api.http import Api, Resource
 from sc_stim.extensions import csrf
@@ -13,6 +32,17 @@ __all__ = ["install", "problem"]
 # In the order of the documentation.
 RESOURCES: tuple[Resource, ...] = (
     auth.auth,
+    refills.refills,
+    alerts.alerts,
+    patients.patients,
+    pathway.pathway,
+    diary.diary,
+    devices.devices,
+    telemetry.telemetry,
+    settings.settings,
+    pumps.pumps,
+    commands.commands,
+    credentials.credentials,
     quarantine.quarantine,
     clinics.clinics,
     users.users,

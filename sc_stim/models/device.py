@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -12,6 +12,9 @@ from sc_stim.models.base import PHI, BigKey, Json, JsonDict, JsonList, Key, Publ
 from sc_stim.models.clinic import User
 from sc_stim.models.patient import Patient
 from sc_stim.models.replaced import not_replaced
+
+if TYPE_CHECKING:
+    from sc_stim.models.telemetry import DeviceState
 
 
 class Device(Versioned, db.Model):
@@ -51,7 +54,8 @@ class Device(Versioned, db.Model):
     catheter_volume_ml: Mapped[float | None]
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
-    patient: Mapped[Patient | None] = relationship()
+    patient: Mapped[Patient | None] = relationship(back_populates="devices")
+    state: Mapped["DeviceState | None"] = relationship(viewonly=True)
     leads: Mapped[list["Lead"]] = relationship(order_by="Lead.position", cascade="all, delete-orphan")
 
     @property

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from sc_stim.models.base import UtcDateTime
 from sc_stim.models.patient import PainScore
 from sc_stim.models.replaced import not_replaced
-from sc_stim.models.telemetry import PumpSample, StimulatorSample
+from sc_stim.models.telemetry import PumpSample, SampleIdentity, StimulatorSample
 
 Resolution = Literal["hour", "day"]
 Bucket = tuple[dt.datetime, dt.datetime]
@@ -36,6 +36,15 @@ NEWEST: Final = {
     "stimulator": ("state", "program", "battery_pct", "battery_v", "impedance_ohm"),
 }
 
+READINGS: Final = {
+    sample: tuple(
+        column.name
+        for column in sample.__table__.columns
+        if column.name not in SampleIdentity.__annotations__
+    )
+    for sample in (PumpSample, StimulatorSample)
+}
+
 
 def buckets(
     since: dt.datetime, until: dt.datetime, resolution: Resolution, zone: ZoneInfo
@@ -49,7 +58,7 @@ def buckets(
 
 
 def sample_series(session: Session, device_id: int, kind: str, edges: list[Bucket]) -> list[dict[str, Any]]:
-    """One row per bucket: `from`, `to`, `samples` (how many) and each field as SUMS, MEANS and NEWEST say.
+    """One row per bucket: `from`, `to`, `samples` (how many) and `readings`, each as SUMS, MEANS and NEWEST say.
 
     A bucket without a sample is there with `samples` 0 and every field None: a gap is shown, never bridged.
     """
@@ -65,7 +74,8 @@ def sample_series(session: Session, device_id: int, kind: str, edges: list[Bucke
     fields += [func.sum(getattr(sample, name)).label(name) for name in SUMS[kind]]
     fields += [func.avg(getattr(sample, name)).label(name) for name in MEANS[kind]]
     fields += [_newest(sample, name, within, bucket).label(name) for name in NEWEST[kind]]
-    return _rows(session, bucket, within, fields, sample)
+    rows = _rows(session, bucket, within, fields, sample)
+    return [{name: row.pop(name) for name in ("from", "to", "samples")} | {"readings": row} for row in rows]
 
 
 def pain_series(session: Session, patient_id: int, edges: list[Bucket]) -> list[dict[str, Any]]:

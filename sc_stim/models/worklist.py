@@ -20,11 +20,12 @@ SEVERITY_ORDER = case({"high": 0, "medium": 1, "low": 2}, value=Alert.severity, 
 # States in which an alert needs somebody now; a shelved one comes back by itself.
 WAITING: Final = (State.UNACKNOWLEDGED, State.RETURNED_TO_NORMAL, State.ACKNOWLEDGED)
 SILENCE: Final = tuple(SilenceKind)  # conditions of alerts about silence
+IN_OWN_LANES: Final = (*SILENCE, "refill_due")  # shown as silent devices and as pumps to refill
 
 
 def refills_due(session: Session, clinic_id: int, until: dt.date, limit: int) -> Sequence[Row[Any]]:
     """Rows of (Device, Patient, DeviceState, Forecast) to refill by `until` or overdue, most dangerous first."""
-    statement = _implanted_pumps(clinic_id).where(Forecast.refill_by <= until)
+    statement = implanted_pumps(clinic_id).where(Forecast.refill_by <= until)
     order = (Forecast.danger.desc(), Forecast.refill_by, Device.id)
     return session.execute(statement.order_by(*order).limit(limit)).all()
 
@@ -41,7 +42,7 @@ def count_refills_due(session: Session, clinic_id: int, days: Collection[dt.date
 
 def pumps_without_forecast(session: Session, clinic_id: int, limit: int) -> Sequence[Row[Any]]:
     """Rows of (Device, Patient, DeviceState, Forecast) whose forecast was refused, or None where none was made yet."""
-    statement = _implanted_pumps(clinic_id).where(Forecast.refill_by.is_(None))
+    statement = implanted_pumps(clinic_id).where(Forecast.refill_by.is_(None))
     return session.execute(statement.order_by(Forecast.danger.desc(), Device.id).limit(limit)).all()
 
 
@@ -97,7 +98,8 @@ def alerts_in(
     return session.scalars(statement.order_by(*order, Alert.id).limit(limit).offset(offset)).all()
 
 
-def _implanted_pumps(clinic_id: int) -> Select[Any]:
+def implanted_pumps(clinic_id: int) -> Select[Any]:
+    """(Device, Patient, DeviceState, Forecast) of every implanted pump; the last three may be None."""
     statement = (
         select(Device, Patient, DeviceState, Forecast)
         .outerjoin(Patient, Patient.id == Device.patient_id)

@@ -14,11 +14,12 @@ from sc_stim.models.base import new_public_id
 from sc_stim.workflows import audit
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.outbox import UPSERT
+from sc_stim.workflows.refusals import Conflict
 
 SEVERITIES = ("info", "low", "medium", "high")  # FHIR devicealert-priority, least first
 
 
-class TransitionRefused(Exception):
+class TransitionRefused(Conflict):
     """This cannot be done to an alert in its state; `reason` is a word, the text says why."""
 
     def __init__(self, refused: Refused) -> None:

@@ -16,6 +16,7 @@ from sc_stim.models import Device, DeviceSetting
 from sc_stim.models.device import fills_of
 from sc_stim.workflows import outbox
 from sc_stim.workflows.audit import Actor
+from sc_stim.workflows.cautions import Caution
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 from sc_stim.workflows.registry import record_about
 
@@ -39,16 +40,6 @@ _LIMITED: Final = {
     "pulse_width": "pulse_width_us",
     "rate": "rate_hz",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caution:
-    """Something to look at before going on; it never blocks. `source` None: the figure is unverified."""
-
-    rule: str
-    field: str
-    message: str
-    source: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ A fill is never edited. A mistake is corrected by a new fill that names the one 
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -21,7 +22,6 @@ from sc_stim.clinical.pump_record import Fill as RecordedFill
 from sc_stim.clinical.reconciliation import Flag, Reconciliation, pocket_fill_flags
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.models import Device, DeviceSetting, Fill
-from sc_stim.models.device import settings_of
 from sc_stim.models.series import start_of_day
 from sc_stim.workflows import outbox
 from sc_stim.workflows.audit import Actor
@@ -30,7 +30,8 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 from sc_stim.workflows.registry import record_about
 
 __all__ = [
-    "RefillCase", "confirm_fill", "expected_residual_ml", "record_fill", "refill_case", "settings_around",
+    "RefillCase", "confirm_fill", "expected_residual_ml", "find_fill", "record_fill", "refill_case",
+    "settings_around",
 ]  # fmt: skip
 
 Values = Mapping[str, Any]
@@ -57,30 +58,39 @@ def record_fill(
     actor: Actor,
     pump: Device,
     values: Values,
-    replaces: Fill | None = None,
+    replaces: uuid.UUID | None = None,
     *,
     at: dt.datetime,
 ) -> Fill:
     """Put a refill on record and compare it with what was expected. Raises FieldRefused and Conflict.
 
-    values: `at` of the visit and the other fields of a Fill that people give
+    values: `at` of the visit and the other columns of a Fill that people give
     """
-    _check_fill(pump, values, replaces, at)
+    wrong = find_fill(session, pump, replaces) if replaces else None
+    if replaces is not None and wrong is None:
+        raise FieldRefused("replaces", "this pump has no such fill")
+    _check_fill(pump, values, at)
     fill = Fill(
         clinic_id=actor.clinic_id,
         device_id=pump.id,
         performed_by_id=actor.user_id,
-        replaces_id=replaces.id if replaces else None,
+        replaces_id=wrong.id if wrong else None,
         created_at=at,
         **values,
     )
-    _judge_fill(session, pump, fill, replaces)
+    _judge_fill(session, pump, fill, wrong)
     _add_once(session, fill)
-    action = "fill.correct" if replaces else "fill.record"
-    detail = {"fill": str(fill.public_id)} | ({"replaces": str(replaces.public_id)} if replaces else {})
+    action = "fill.correct" if wrong else "fill.record"
+    detail = {"fill": str(fill.public_id)} | ({"replaces": str(replaces)} if replaces else {})
     record_about(session, actor, action, pump, detail, at=at)
-    _ask_about(session, pump, at, since=min(fill.at, replaces.at) if replaces else fill.at)
+    _ask_about(session, pump, at, since=min(fill.at, wrong.at) if wrong else fill.at)
     return fill
+
+
+def find_fill(session: Session, pump: Device, public_id: uuid.UUID) -> Fill | None:
+    """A fill of this pump by its public id."""
+    statement = select(Fill).where(Fill.public_id == public_id, Fill.device_id == pump.id)
+    return session.scalars(statement).one_or_none()
 
 
 def confirm_fill(
@@ -106,22 +116,22 @@ def confirm_fill(
 
 
 def settings_around(
-    session: Session, pump: Device, visit_at: dt.datetime, zone: ZoneInfo
+    history: Sequence[DeviceSetting], visit_at: dt.datetime, zone: ZoneInfo
 ) -> tuple[DeviceSetting | None, DeviceSetting | None]:
-    """What was prescribed before the local day of a visit, and what held at the end of that day."""
+    """What was prescribed before the local day of a visit, and what held at the end of that day.
+
+    history: of `models.device.settings_of`
+    """
     morning = start_of_day(visit_at.astimezone(zone).date(), zone)
     evening = start_of_day(visit_at.astimezone(zone).date() + dt.timedelta(days=1), zone)
-    history = settings_of(session, [pump.id])[pump.id]
     before = [row for row in history if row.effective_at < morning]
     after = [row for row in history if row.effective_at < evening]
     return (before[-1] if before else None), (after[-1] if after else None)
 
 
-def _check_fill(pump: Device, values: Values, replaces: Fill | None, at: dt.datetime) -> None:
+def _check_fill(pump: Device, values: Values, at: dt.datetime) -> None:
     if values["at"] > at:
         raise FieldRefused("at", "lies in the future")
-    if replaces is not None and replaces.device_id != pump.id:
-        raise FieldRefused("replaces", "is not a fill of this pump")
     for name in ("filled_ml", "aspirated_ml", "measured_after_ml"):
         volume_ml = values.get(name)
         if (

@@ -1,0 +1,108 @@
+"""Refill visits of a pump, and the forecast of its next one."""
+
+import uuid
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from werkzeug.exceptions import NotFound
+
+from sc_stim import clock
+from sc_stim.access import requires
+from sc_stim.api.http import NO_ROW, Resource, find_or_404
+from sc_stim.api.paging import page, page_of
+from sc_stim.api.schemas_pumps import (
+    FillCheckSchema,
+    FillEntrySchema,
+    FillQuerySchema,
+    ForecastSchema,
+    NewFillSchema,
+)
+from sc_stim.clinical.refill import MODEL_VERSION
+from sc_stim.clinical.refill_case import encode_forecast
+from sc_stim.extensions import db
+from sc_stim.guard import actor
+from sc_stim.models import Device, Fill
+from sc_stim.models.device import settings_of
+from sc_stim.models.replaced import not_replaced
+from sc_stim.workflows import refilling
+from sc_stim.workflows.registry import record_about
+
+pumps = Resource("pumps", __name__, "Refills of intrathecal pumps.")
+
+
+@pumps.get("/pumps/<uuid:device_id>/fills")
+@requires("fills.read")
+@pumps.arguments(FillQuerySchema, location="query")
+@pumps.response(200, page_of(FillEntrySchema))
+def list_fills(query: dict[str, Any], device_id: uuid.UUID) -> Any:
+    """List refills, newest first. Corrected ones are left out unless asked for."""
+    pump = _find_pump(device_id)
+    record_about(db.session, actor(), "device.fills", pump, at=clock.now())
+    statement = select(Fill).where(Fill.device_id == pump.id)
+    if not query["include_replaced"]:
+        statement = statement.where(not_replaced(Fill))
+    with_names = (Fill.performed_by, Fill.confirmed_by, Fill.replaces, Fill.replaced_by)
+    statement = statement.options(*(joinedload(name) for name in with_names))
+    body, headers = page(statement, query, [Fill.at, Fill.id], newest_first=True)
+    return body | {"items": _with_settings(pump, body["items"])}, headers
+
+
+@pumps.post("/pumps/<uuid:device_id>/fills")
+@requires("fills.record")
+@pumps.arguments(NewFillSchema)
+@pumps.response(201, FillEntrySchema)
+def create_fill(new: dict[str, Any], device_id: uuid.UUID) -> Any:
+    """Record a refill, or correct one. What was drawn out is compared with what was expected."""
+    pump = _find_pump(device_id)
+    replaces = new.pop("replaces", None)
+    fill = refilling.record_fill(db.session, actor(), pump, new, replaces, at=clock.now())
+    return _with_settings(pump, [fill])[0]
+
+
+@pumps.post("/pumps/<uuid:device_id>/fills/<uuid:fill_id>/confirm")
+@requires("fills.record")
+@pumps.arguments(FillCheckSchema)
+@pumps.response(200, FillEntrySchema)
+def confirm_fill(read: dict[str, Any], device_id: uuid.UUID, fill_id: uuid.UUID) -> Any:
+    """Confirm a refill as the second person, by what this person reads off syringe and label."""
+    pump = _find_pump(device_id)
+    fill = refilling.find_fill(db.session, pump, fill_id)
+    if fill is None:
+        raise NotFound(NO_ROW)
+    refilling.confirm_fill(db.session, actor(), pump, fill, read, at=clock.now())
+    return _with_settings(pump, [fill])[0]
+
+
+@pumps.get("/pumps/<uuid:device_id>/forecast")
+@requires("fills.read")
+@pumps.response(200, ForecastSchema)
+def show_forecast(device_id: uuid.UUID) -> dict[str, Any]:
+    """Forecast the next refill from the record as it stands now, with every clock."""
+    pump, at = _find_pump(device_id), clock.now()
+    record_about(db.session, actor(), "device.forecast", pump, at=at)
+    judged = refilling.refill_case(db.session, [pump.id], at)[pump.id].forecast(at)
+    return encode_forecast(str(pump.public_id), judged) | {
+        "at": at,
+        "model_version": MODEL_VERSION,
+        "earliest_empty": getattr(judged, "earliest_empty", None),
+    }
+
+
+def _find_pump(device_id: uuid.UUID) -> Device:
+    device = find_or_404(Device, device_id)
+    if device.kind != "pump":
+        raise NotFound("This device is a stimulator: it has no reservoir to fill.")
+    return device
+
+
+def _with_settings(pump: Device, fills: list[Fill]) -> list[list[Any]]:
+    """Each fill with the settings before and after the visit, in days of the clinic."""
+    history, zone = settings_of(db.session, [pump.id])[pump.id], ZoneInfo(g.user.clinic.time_zone)
+    around = [refilling.settings_around(history, fill.at, zone) for fill in fills]
+    return [
+        [fill, {"settings_before": before, "settings_after": after}]
+        for fill, (before, after) in zip(fills, around, strict=True)
+    ]

@@ -1,0 +1,167 @@
+"""Refill visits, the forecast of the next one, and the worklist of all pumps."""
+
+from marshmallow import fields, validate
+
+from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time
+from sc_stim.api.schemas_devices import SettingSchema
+from sc_stim.api.schemas_shared import BesideRow, DrugSchema, Moment, Note, PatientReference, PersonSchema
+
+DRUGS = validate.Length(1, 10)
+
+
+class NewFillSchema(Schema):
+    at = Moment(required=True, metadata={"description": "When the pump was filled."})
+    aspirated_ml = Number(0, 100, allow_none=True, metadata={"description": "Drawn out; null: not measured."})
+    filled_ml = Number(0, 100, required=True, metadata={"description": "In the reservoir afterwards."})
+    measured_after_ml = Number(
+        0, 100, allow_none=True, metadata={"description": "Measured in the reservoir after filling."}
+    )
+    drugs = fields.List(fields.Nested(DrugSchema), required=True, validate=DRUGS)
+    drug_lot = Text(40, allow_none=True)
+    drug_expires_on = Day(allow_none=True)
+    note = Note()
+    replaces = fields.UUID(metadata={"description": "The fill this one corrects."})
+
+
+class FillCheckSchema(Schema):
+    """What the second person reads off syringe and label."""
+
+    filled_ml = Number(0, 100, required=True)
+    drugs = fields.List(fields.Nested(DrugSchema), required=True, validate=DRUGS)
+
+
+class ReconciliationSchema(Schema):
+    """A positive difference is less drug left than expected. The ratio is delivered over programmed volume."""
+
+    expected_ml = fields.Float(required=True)
+    aspirated_ml = fields.Float(required=True)
+    difference_ml = fields.Float(required=True)
+    delivered_ml = fields.Float(required=True)
+    programmed_ml = fields.Float(required=True)
+    ratio = fields.Float()
+    surprise_sd = fields.Float(
+        metadata={"description": "Standard deviations from what is usual for this pump."}
+    )
+    sentences = fields.List(fields.String(), required=True)
+
+
+class FillSchema(Schema):
+    id = fields.UUID(required=True, attribute="public_id")
+    at = Time(required=True)
+    expected_ml = fields.Float(
+        required=True, allow_none=True, metadata={"description": "Residual by the programmed arithmetic."}
+    )
+    aspirated_ml = fields.Float(required=True, allow_none=True)
+    filled_ml = fields.Float(required=True)
+    measured_after_ml = fields.Float(required=True, allow_none=True)
+    drugs = fields.List(fields.Nested(DrugSchema), required=True)
+    drug_lot = fields.String(required=True, allow_none=True)
+    drug_expires_on = Day(required=True, allow_none=True)
+    flags = fields.List(fields.String(), required=True)
+    reconciliation = fields.Nested(ReconciliationSchema, required=True, allow_none=True)
+    note = fields.String(required=True, allow_none=True)
+    performed_by = fields.Nested(PersonSchema, required=True)
+    confirmed_by = fields.Nested(PersonSchema, required=True, allow_none=True)
+    confirmed_at = Time(required=True, allow_none=True)
+    confirmed_values = fields.Nested(FillCheckSchema, required=True, allow_none=True)
+    replaces = fields.UUID(required=True, allow_none=True, attribute="replaces.public_id", dump_default=None)
+    replaced_by = fields.UUID(
+        required=True, allow_none=True, attribute="replaced_by.public_id", dump_default=None
+    )
+    created_at = Time(required=True)
+
+
+class FillEntrySchema(BesideRow, FillSchema):
+    """A fill with what was prescribed before the day of the visit, and at its end."""
+
+    settings_before = fields.Nested(SettingSchema, required=True, allow_none=True)
+    settings_after = fields.Nested(SettingSchema, required=True, allow_none=True)
+
+
+class FillQuerySchema(PageQuery):
+    include_replaced = fields.Boolean(
+        load_default=False, metadata={"description": "Also fills that were corrected, as they were."}
+    )
+
+
+class ClockSchema(Schema):
+    name = fields.String(required=True)
+    date = Day(required=True)
+
+
+class EmptyDatesSchema(Schema):
+    """When the reservoir is empty with a chance of 5, 50 and 95 %; null: not within ten years."""
+
+    p05 = Day(required=True, allow_none=True)
+    p50 = Day(required=True, allow_none=True)
+    p95 = Day(required=True, allow_none=True)
+
+
+class FlowRatioSchema(Schema):
+    """Actual over programmed flow, as learned from the refills."""
+
+    mean = fields.Float(required=True)
+    sd = fields.Float(required=True)
+
+
+class ForecastSchema(Schema):
+    pump = fields.UUID(required=True)
+    at = Time(required=True)
+    model_version = fields.String(required=True)
+    refill_by = Day(required=True, allow_none=True)
+    binding_clock = fields.String(required=True, allow_none=True)
+    clocks = fields.List(
+        fields.Nested(ClockSchema),
+        required=True,
+        allow_none=True,
+        metadata={"description": "Before, `refill_by` after moving to an open day."},
+    )
+    empty = fields.Nested(EmptyDatesSchema, required=True, allow_none=True)
+    earliest_empty = Time(required=True, allow_none=True)
+    expected_residual_ml = fields.Float(required=True, allow_none=True)
+    flow_ratio = fields.Nested(FlowRatioSchema, required=True, allow_none=True)
+    flags = fields.List(fields.String(), required=True)
+    refused = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why no forecast can be made, and how to mend it."},
+    )
+
+
+class RefillQuerySchema(PageQuery):
+    due_within_days = fields.Integer(
+        load_default=14,
+        validate=validate.Range(0, 366),
+        metadata={
+            "description": "Counted from the clinic's today. What is overdue or has no forecast is always there."
+        },
+    )
+
+
+class RefillSchema(Schema):
+    """One pump to fill. Without a forecast the dates are null, and `refused` says what to do first."""
+
+    device_id = fields.UUID(required=True)
+    model = fields.String(required=True)
+    patient = PatientReference()
+    refill_by = Day(required=True, allow_none=True)
+    binding_clock = fields.String(required=True, allow_none=True)
+    earliest_empty = Day(required=True, allow_none=True)
+    drug = fields.String(required=True, allow_none=True, metadata={"example": "morphine 10 mg/mL"})
+    reservoir_ml = fields.Float(
+        required=True, allow_none=True, metadata={"description": "As the pump last reported it."}
+    )
+    reservoir_at = Time(required=True, allow_none=True)
+    expected_residual_ml = fields.Float(required=True, allow_none=True)
+    risk = fields.String(required=True, validate=validate.OneOf(("low", "medium", "high")))
+    reasons = fields.List(fields.String(), required=True)
+    refused = fields.String(required=True, allow_none=True)
+    computed_at = Time(required=True)
+
+
+class RefillPageSchema(Schema):
+    items = fields.List(fields.Nested(RefillSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+    not_judged_yet = fields.Integer(
+        required=True, metadata={"description": "Implanted pumps for which no forecast was made so far."}
+    )

@@ -186,9 +186,11 @@ class Postgres(Server):
             cwd=self.directory,
             **_as_user(self.user),
         )
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.write((DEPLOY / "postgres" / "postgresql.conf").read_text())
 
     def command(self) -> list[str]:
-        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"]
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories="]
         settings += [] if self.durable else ["fsync=off", "full_page_writes=off"]
         options = [word for setting in settings for word in ("-c", setting)]
         return [str(self.bin / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]

@@ -23,12 +23,10 @@ _PLUGIN_PLACES = (
 
 @dataclass(frozen=True)
 class Listener:
-    """One port. ``address`` "" means every interface; with ``certificate`` and ``key`` it speaks TLS only."""
+    """One port without TLS. ``address`` "" means every interface."""
 
     port: int
     address: str = ""
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 def find_plugin() -> Path:
@@ -49,14 +47,7 @@ def render(directory: Path, plugin: Path, listeners: Iterable[Listener]) -> str:
         max_payload_bytes=MAX_PAYLOAD_BYTES,
         max_packet_bytes=MAX_PACKET_BYTES,
     )
-    return settings + "".join(_render_listener(listener) for listener in listeners)
-
-
-def _render_listener(listener: Listener) -> str:
-    lines = [f"\nlistener {listener.port} {listener.address}".rstrip()]
-    if listener.certificate and listener.key:
-        lines += [f"certfile {listener.certificate}", f"keyfile {listener.key}", "tls_version tlsv1.2"]
-    return "\n".join(lines) + "\n"
+    return settings + "".join(f"\nlistener {at.port} {at.address}".rstrip() + "\n" for at in listeners)
 
 
 def write_broker_files(

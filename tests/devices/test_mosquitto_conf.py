@@ -41,18 +41,6 @@ def test_the_configuration_names_its_own_directory_and_no_placeholder(tmp_path: 
     assert not [line for line in lines if "$" in line]
 
 
-def test_a_listener_with_a_certificate_speaks_tls_only(tmp_path: Path) -> None:
-    listener = Listener(
-        8883, certificate=Path("/run/secrets/broker.crt"), key=Path("/run/secrets/broker.key")
-    )
-    assert settings(render(tmp_path, PLUGIN, [listener]))[-4:] == [
-        "listener 8883",
-        "certfile /run/secrets/broker.crt",
-        "keyfile /run/secrets/broker.key",
-        "tls_version tlsv1.2",
-    ]
-
-
 def test_no_password_stands_in_the_files_and_the_accounts_are_private(tmp_path: Path) -> None:
     write(tmp_path)
     accounts = tmp_path / "dynamic-security.json"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical import alarms
-from sc_stim.clinical.alarms import Effect
+from sc_stim.clinical.alarms import Effect, Severity
 from sc_stim.devices.messages import Event
 from sc_stim.devices.sample_rows import Known
 from sc_stim.workflows import alerts
@@ -41,8 +41,8 @@ class AlarmRows:
     def _write_one(self, told: _Told, table: alarms.AlarmTable, name: str, effect: Effect) -> None:
         ends = effect is Effect.ENDS or (effect is Effect.FOLLOWS and told.event.state == "cleared")
         severity = table.conditions[name].severity.get(told.device.kind)
-        if severity is None:
-            return
+        if severity is None or severity is Severity.INFO:
+            return  # the event itself is on record; nobody has to do anything about it
         if ends:
             self._end(told, name)
             return

@@ -65,7 +65,7 @@ def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "work_off": entry(WORK_OFF, poll),
         "find_silent": entry(FIND_SILENT, dt.timedelta(minutes=1)),
-        "ask_nightly": entry(ASK_NIGHTLY, dt.timedelta(minutes=10)),
+        "ask_nightly": entry(ASK_NIGHTLY, dt.timedelta(minutes=1)),
         "expire": entry(EXPIRE, dt.timedelta(minutes=1)),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical.alarms import AlarmTable, shipped_table
+from sc_stim.clinical.alarms import AlarmTable, Severity, shipped_table
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.clinical.conditions import (
     Conditions,
@@ -58,6 +58,8 @@ def _apply(
     session: Session, device: Device, judged: Conditions, opened: list[Alert], at: dt.datetime, table: AlarmTable
 ) -> None:
     for holding in judged.now:
+        if holding.severity is Severity.INFO:
+            continue  # for the chart; it becomes an alert if time makes it worse
         alerts.raise_alert(session, _condition(session, device, holding, table), at=at)
     standing = {holding.name for holding in (*judged.now, *judged.waiting)}
     for alert in opened:

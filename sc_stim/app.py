@@ -34,6 +34,7 @@ def create_app(settings: Settings) -> Flask:
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_HEADERS_ENABLED=False,
     )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their schema
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies

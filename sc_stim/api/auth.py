@@ -46,8 +46,8 @@ class MeSchema(Schema):
 
 @auth.post("/auth/token")
 @requires(PUBLIC)
-@throttle_sign_in
 @auth.arguments(CredentialsSchema)
+@throttle_sign_in
 @auth.response(200, TokenSchema)
 @auth.alt_response(401, response="UNAUTHORIZED")
 @auth.alt_response(429, response="TOO_MANY_REQUESTS")

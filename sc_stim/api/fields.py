@@ -57,7 +57,7 @@ class Text(fields.String):
 
     def __init__(self, longest: int, **kwargs: Any) -> None:
         not_blank = validate.Regexp(r"^\s*\S", error="Is blank.")
-        super().__init__(validate=[validate.Length(1, longest), not_blank], **kwargs)
+        super().__init__(validate=[validate.Length(max=longest), not_blank], **kwargs)
 
 
 class Number(fields.Float):

@@ -85,7 +85,7 @@ def find_to_edit(model: type[Row], public_id: uuid.UUID) -> Row:
     return row
 
 
-def audit(action: str, kind: str | None = None, subject: object = None, **detail: Any) -> None:
+def audit(action: str, kind: str | None = None, subject: object = None, /, **detail: Any) -> None:
     """Record an act or a view by the signed-in person, in the transaction of the act."""
     record(db.session, actor(), action, kind, subject, detail, at=clock.now())
 

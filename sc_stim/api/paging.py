@@ -6,6 +6,7 @@ The cursor is signed and opaque. It holds sort keys, so nothing that names a per
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from flask import current_app, request, url_for
@@ -26,6 +27,7 @@ READ: Final[dict[type, Callable[[str], Any]]] = {
 Keys = Sequence[InstrumentedAttribute[Any]]
 
 
+@cache
 def page_of(schema: type[Schema]) -> Schema:
     """The schema of a page of these."""
     name = schema.__name__.removesuffix("Schema") + "Page"

@@ -101,19 +101,16 @@ def verify_clinic(session: Session, key: bytes, clinic_id: int) -> Break | None:
     if not hmac.compare_digest(head.seal, _seal(key, head)):
         return Break(clinic_id, head.number, "the head of the chain was altered")
     number, mac = 0, START
-    entries = (
-        select(*AuditEntry.__table__.columns)
-        .where(AuditEntry.clinic_id == clinic_id)
-        .order_by(AuditEntry.number)
-    )
-    for entry in session.execute(entries.execution_options(yield_per=1000)):
-        number += 1
-        reason = _fault(key, entry, number, mac)
-        if reason is None and number == head.number and entry.mac != head.mac:
-            reason = "is not the one the head was made for"
-        if reason:
-            return Break(clinic_id, number, reason)
-        mac = entry.mac
+    entries = select(*AuditEntry.__table__.columns).where(AuditEntry.clinic_id == clinic_id)
+    with session.execute(entries.order_by(AuditEntry.number).execution_options(yield_per=1000)) as rows:
+        for entry in rows:
+            number += 1
+            reason = _fault(key, entry, number, mac)
+            if reason is None and number == head.number and entry.mac != head.mac:
+                reason = "is not the one the head was made for"
+            if reason:
+                return Break(clinic_id, number, reason)
+            mac = entry.mac
     return Break(clinic_id, number + 1, "the newest entries were cut off") if number < head.number else None
 
 

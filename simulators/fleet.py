@@ -171,9 +171,9 @@ class Fleet:
         try:
             while not stop() and not self._is_finished():
                 self._turn()
+            progress = self.progress()
         finally:
             self._close()
-        progress = self.progress()
         if on_progress:
             on_progress(progress)
         return progress
@@ -251,8 +251,7 @@ class Fleet:
     def note_stored(self, port: Port, records: int) -> None:
         self.stored += records
         self.note_change(port)
-        if port.settling:
-            self.timers.at(self.now_s(), port.review)
+        self._review_soon(port)
 
     def note_command(self, port: Port, command: Command, at: dt.datetime) -> None:
         if self._journal:
@@ -307,12 +306,21 @@ class Fleet:
         self._deliver(line, line.course.advance(min(line.course.position + CHUNK, target)))
         if line.course.position < target:
             self._behind.append(line)
-        else:
-            self._schedule(line)
+            return
+        self._schedule(line)
+        for port in line.ports.values():
+            self._review_soon(port)
+
+    def _review_soon(self, port: Port) -> None:
+        """Its history may be complete now. Not at once: we may be inside a call from its link."""
+        if port.settling:
+            self.timers.at(self.now_s(), port.review)
 
     def _schedule(self, line: _Line) -> None:
         """Wake up for the next thing in the course; only the last of a line's timers is alive."""
         at = line.course.next_at
+        if line.course.position < self.cohort.now:
+            at = min(at, self.cohort.now)  # the end of the history is an event, too
         if self._samples == 0 and at > self.cohort.now:
             return
         due_s = self._began_s + (at - self._began_at).total_seconds()
@@ -358,6 +366,8 @@ class Fleet:
 
     def _is_done(self, port: Port) -> bool:
         """Is everything stored, except what an offline device holds back for longer than we want to wait?"""
+        if port.settling:
+            return False
         now = self.true_time()
         window = port.agent.offline.at(now)
         held = window is not None and (window.end - now).total_seconds() > BACK_WITHIN_S

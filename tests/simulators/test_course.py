@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sc_stim.devices.records import EventKind, PumpSample, Score, StimulatorSample
 from simulators.cohort import Patient
 from simulators.course import Course
-from simulators.happenings import MemoryReset, MriScan, Stall
+from simulators.happenings import AnyHappening, MemoryReset, MriScan, Stall
 from tests.simulators.builders import (
     BEGIN,
     DAY,

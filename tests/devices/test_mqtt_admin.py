@@ -14,8 +14,8 @@ from sc_stim.devices.mqtt_admin import (
     DatabaseCredentials,
     MosquittoAdmin,
 )
-from tests.devices.mqtt_client import Client
-from tests.servers import Mosquitto, free_port
+from tests.devices.mqtt_client import Client, connected
+from tests.servers import Mosquitto, free_port, wait_until
 
 
 @pytest.fixture
@@ -37,6 +37,15 @@ def test_putting_a_device_twice_keeps_the_newer_password(mosquitto: Mosquitto, a
         admin.put_devices([(device, password)])
     assert lets_in(mosquitto, device, "new")
     assert not lets_in(mosquitto, device, "old")
+
+
+def test_a_new_password_ends_the_session_of_the_old_one(mosquitto: Mosquitto, admin: MosquittoAdmin) -> None:
+    device = str(uuid.uuid4())
+    admin.put_devices([(device, "old")])
+    with connected(mosquitto, device, "old") as stolen:
+        admin.put_devices([(device, "new")])
+        wait_until(lambda: stolen.disconnected, "the session with the old password to end", 5)
+    assert lets_in(mosquitto, device, "new")
 
 
 def test_a_revoked_device_may_be_revoked_again_and_put_back(

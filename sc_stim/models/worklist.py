@@ -72,10 +72,10 @@ def is_silent(at: dt.datetime) -> ColumnElement[bool]:
 
 
 def _known_at() -> ColumnElement[dt.datetime]:
-    """The moment of the newest known state: measured then, and never later than the device was heard."""
-    measured, heard = DeviceState.measured_at, DeviceState.heard_at
-    earlier = case((measured < heard, measured), else_=func.coalesce(heard, measured))
-    return case((measured.is_(None), Device.created_at), else_=earlier)
+    """The newest moment a device is known at: measured then, no later than heard, no earlier than registered."""
+    registered, measured, heard = Device.created_at, DeviceState.measured_at, DeviceState.heard_at
+    known = case((measured < heard, measured), else_=func.coalesce(heard, measured))
+    return case((measured.is_(None) | (known < registered), registered), else_=known)
 
 
 def alerts_in(

@@ -1,10 +1,12 @@
 """Static files under names that contain a hash of their content, so that browsers may keep them for ever."""
 
 import hashlib
+import mimetypes
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from flask import Response, abort, send_from_directory, url_for
+from flask import Response, abort, url_for
 
 from sc_stim.web.blueprint import pages
 
@@ -12,28 +14,39 @@ STATIC = Path(__file__).parent / "static"
 ONE_YEAR_S = 365 * 24 * 3600
 
 
+@dataclass(frozen=True)
+class Asset:
+    """One file. `public_name`: `page.3f2a9c1b04d5.css` for `page.css`."""
+
+    public_name: str
+    content: bytes
+    media_type: str
+
+
 @cache
-def hashed_names() -> dict[str, str]:
-    """The public name of each file: `page.css` -> `page.3f2a9c1b04d5.css`."""
-    return {path.name: _hashed(path) for path in sorted(STATIC.iterdir())}
+def assets() -> dict[str, Asset]:
+    """The few small files there are, by their plain name, read once."""
+    return {path.name: _read(path) for path in STATIC.iterdir()}
 
 
 @pages.get("/static/<name>", endpoint="static")
 def static(name: str) -> Response:
     """Public, as the sign-in page needs it."""
-    plain = {public: plain for plain, public in hashed_names().items()}.get(name)
-    if plain is None:
-        abort(404)
-    response = send_from_directory(STATIC, plain, max_age=ONE_YEAR_S)
+    found = next((asset for asset in assets().values() if asset.public_name == name), None) or abort(404)
+    response = Response(found.content, content_type=found.media_type)
+    response.cache_control.public = True
+    response.cache_control.max_age = ONE_YEAR_S
     response.cache_control.immutable = True
     return response
 
 
-def asset(name: str) -> str:
+def address_of(name: str) -> str:
     """The address of a static file. Raises KeyError where there is none."""
-    return url_for("web.static", name=hashed_names()[name])
+    return url_for("web.static", name=assets()[name].public_name)
 
 
-def _hashed(path: Path) -> str:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return f"{path.stem}.{digest}{path.suffix}"
+def _read(path: Path) -> Asset:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    kind, _ = mimetypes.guess_type(path.name)
+    return Asset(f"{path.stem}.{digest}{path.suffix}", content, f"{kind}; charset=utf-8")

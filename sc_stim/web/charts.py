@@ -12,9 +12,11 @@ from itertools import pairwise
 from typing import Literal
 
 from sc_stim.web.dates import MONTHS, short_day
+from sc_stim.web.words import number
 
 PLOT_HEIGHT_PX = 130
 MARK_ROW_PX = 16  # room above the plot for each row of marks
+DIGITS = 3  # of a reading; means have no end of them
 _ONE_DAY = dt.timedelta(days=1)
 
 Daily = Mapping[dt.date, float]
@@ -219,15 +221,10 @@ def chart(
         missing=tuple(_span(axis, row) for row in rows if row.value is None),
         marks=_place([mark for mark in marks if mark.day in axis], axis),
         x_ticks=tuple(_x_ticks(axis, country)),
-        y_ticks=tuple(Tick(scale.y_px(value), number(value)) for value in scale.ticks),
+        y_ticks=tuple(Tick(scale.y_px(value), number(value, DIGITS)) for value in scale.ticks),
         level=Tick(scale.y_px(level[0]), level[1]) if level else None,
         rows=rows,
     )
-
-
-def number(value: float) -> str:
-    """At most two decimals, none that say nothing: 7.25, 7.5, 7."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _round(value: float) -> float:
@@ -261,7 +258,7 @@ def _span(axis: Axis, row: Row) -> Span:
 
 
 def _point(axis: Axis, scale: Scale, day: dt.date, value: float, unit: str, country: str) -> Point:
-    words = f"{short_day(day, country)}: {number(value)} {unit}"
+    words = f"{short_day(day, country)}: {number(value, DIGITS)} {unit}"
     return Point(axis.middle_pct(day), scale.y_px(value), _round(100 / axis.days), words)
 
 

@@ -28,6 +28,13 @@ def moment(value: dt.datetime, zone: ZoneInfo, country: str) -> str:
     return f"{day(local, country)} {local:%H:%M}"
 
 
+def recent(value: dt.datetime, zone: ZoneInfo, country: str, today: dt.date) -> str:
+    """`today 08:05` and `yesterday 08:05`; older times, and times to come, with their date."""
+    local = value.astimezone(zone)
+    name = {0: "today", 1: "yesterday"}.get((today - local.date()).days)
+    return f"{name} {local:%H:%M}" if name else moment(value, zone, country)
+
+
 def days_away(value: dt.date, today: dt.date) -> str:
     """How far a day lies from today: `today`, `in 3 days`, `2 days overdue`."""
     days = (value - today).days
@@ -39,10 +46,12 @@ def days_away(value: dt.date, today: dt.date) -> str:
 
 
 def ago(value: dt.datetime, at: dt.datetime) -> str:
-    """How long before `at`, in its two-digit unit: `5 min ago`, `26 h ago`, `3 days ago`; `in the future` if after."""
+    """How long before `at`, in about two digits: `5 min ago`, `26 h ago`, `3 days ago`."""
     minutes = int((at - value).total_seconds() // 60)
     if minutes < 0:
         return "in the future"
+    if minutes == 0:
+        return "just now"
     if minutes < 100:
         return f"{minutes} min ago"
     hours = minutes // 60

@@ -10,13 +10,15 @@ from markupsafe import Markup
 import sc_stim
 from sc_stim import clock
 from sc_stim.access import allowed
+from sc_stim.extensions import db
 from sc_stim.models import Clinic, User
 from sc_stim.web import dates, words
-from sc_stim.web.assets import asset
+from sc_stim.web.assets import address_of
 from sc_stim.web.blueprint import pages
-from sc_stim.web.charts import number
+from sc_stim.workflows import health
+from sc_stim.workflows.health import Part
 
-# (words, endpoint, action): the ways through the pages; a role sees those it may go. The first is its home.
+# (name, endpoint, action): the ways through the pages; a role sees those it may go. The first is its home.
 WAYS = (
     ("Worklist", "web.worklist", "refills.read"),
     ("Alerts", "web.alerts", "alerts.read"),
@@ -28,8 +30,8 @@ WAYS = (
 
 
 def ways(role: str) -> list[tuple[str, str]]:
-    """(words, address) of the pages this role may open, its home first."""
-    return [(words, url_for(endpoint)) for words, endpoint, action in WAYS if allowed(role, action)]
+    """(name, address) of the pages this role may open, its home first."""
+    return [(name, url_for(endpoint)) for name, endpoint, action in WAYS if allowed(role, action)]
 
 
 def zone() -> ZoneInfo:
@@ -55,8 +57,14 @@ def country() -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page as of now, in the clinic's dates."""
-    return render_template(template, at=at(), today=today(), **values)
+    """A page as of now, in the clinic's dates, with a warning above it when the system itself is not well."""
+    return render_template(template, at=at(), today=today(), not_well=_not_well(), **values)
+
+
+def _not_well() -> list[tuple[str, Part]]:
+    """(words, part) of the parts of the system that do not do their work."""
+    parts = health.working(db.session, at())
+    return [(words.say(words.PART, name), part) for name, part in parts.items() if not part.ok]
 
 
 @pages.app_context_processor
@@ -66,14 +74,16 @@ def _every_page() -> dict[str, Any]:
         "user": user,
         "ways": ways(user.role) if user else [],
         "version": sc_stim.__version__,
-        "asset": asset,
+        "asset": address_of,
         "words": words,
-        "number": number,
+        "number": words.number,
         "days_away": dates.days_away,
         "ago": dates.ago,
         "age": dates.age,
         "day": _day,
         "moment": _moment,
+        "recent": _recent,
+        "detail_text": _detail_text,
     }
 
 
@@ -84,10 +94,25 @@ def _day(value: dt.date) -> Markup:
 
 def _moment(value: dt.datetime) -> Markup:
     """An instant on the clinic's clock."""
-    local = value.astimezone(zone())
-    return Markup('<time datetime="{}">{}</time>').format(
-        local.isoformat(timespec="minutes"), dates.moment(value, zone(), country())
-    )
+    return _time(value, dates.moment(value, zone(), country()))
+
+
+def _recent(value: dt.datetime) -> Markup:
+    """An instant on the clinic's clock, today and yesterday by name."""
+    return _time(value, dates.recent(value, zone(), country(), today()))
+
+
+def _detail_text(text: str) -> str:
+    """A text of an alert's detail: dates as the clinic writes them, codes in words."""
+    try:
+        return _day(dt.date.fromisoformat(text))
+    except ValueError:
+        return words.in_detail(text)
+
+
+def _time(value: dt.datetime, words: str) -> Markup:
+    local = value.astimezone(zone()).isoformat(timespec="minutes")
+    return Markup('<time datetime="{}">{}</time>').format(local, words)
 
 
 def _clinic() -> Clinic:

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from flask import abort, request
@@ -52,8 +52,7 @@ def show(public_id: uuid.UUID) -> str:
         events=_events(implants, since),
         fills=fills,
         names=_names(fill for _, fill in fills),
-        treatments=_pathway(Treatment, patient, Treatment.started_on),
-        assessments=_pathway(Assessment, patient, Assessment.performed_on),
+        pathway=_pathway(patient),
         other_zone=patient.time_zone if ZoneInfo(patient.time_zone) != page.zone() else None,
     )
     audit.record(db.session, actor(), "patient.view", "patient", patient.public_id, at=page.at())
@@ -107,7 +106,10 @@ def _names(fills: Iterable[Fill]) -> dict[int, str]:
     }
 
 
-def _pathway(model: Any, patient: Patient, day: Any) -> Sequence[Any]:
-    return db.session.scalars(
-        select(model).where(model.patient_id == patient.id).order_by(day, model.id)
-    ).all()
+def _pathway(patient: Patient) -> list[Treatment | Assessment]:
+    """Treatments and examinations, oldest first."""
+    treatments = db.session.scalars(select(Treatment).where(Treatment.patient_id == patient.id)).all()
+    assessments = db.session.scalars(select(Assessment).where(Assessment.patient_id == patient.id)).all()
+    dated = [(step.started_on, step) for step in treatments]
+    dated += [(step.performed_on, step) for step in assessments]
+    return [step for _, step in sorted(dated, key=lambda row: row[0])]

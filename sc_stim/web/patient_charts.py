@@ -3,17 +3,17 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from sc_stim.models import PainFinding, Patient
-from sc_stim.models.series import pain_series, sample_series, start_of_day
+from sc_stim.models.series import Bucket, buckets, pain_series, sample_series, start_of_day
 from sc_stim.web import charts, words
-from sc_stim.web.charts import Axis, Chart, Daily, Mark, Scale, Subject, number
+from sc_stim.web.charts import Axis, Chart, Daily, Mark, Scale, Subject
 from sc_stim.web.implants import Implant
+from sc_stim.web.words import number
 
 NRS = Scale(0, 10, (0, 2, 4, 6, 8, 10))
 HOURS = Scale(0, 24, (0, 6, 12, 18, 24))
@@ -31,17 +31,18 @@ class Paper:
     zone: ZoneInfo
     country: str
 
-    def days(self) -> list[tuple[dt.datetime, dt.datetime]]:
-        """The instants between which each local day lies, up to and with today."""
-        count = (self.axis.today - self.axis.first).days + 2
-        days = (self.axis.first + dt.timedelta(days=index) for index in range(count))
-        return list(pairwise(start_of_day(day, self.zone) for day in days))
+    def days(self) -> list[Bucket]:
+        """The local days up to and with today."""
+        since, until = self.axis.first, self.axis.today + dt.timedelta(days=1)
+        return list(buckets(start_of_day(since, self.zone), start_of_day(until, self.zone), "day", self.zone))
 
     def local(self, at: dt.datetime) -> dt.date:
         return at.astimezone(self.zone).date()
 
     def daily(self, rows: Rows, field: str) -> Daily:
-        return {self.local(row["from"]): float(row[field]) for row in rows if row[field] is not None}
+        """What a series says of this field, by local day; days without a value are absent."""
+        values = {self.local(row["from"]): row.get("readings", row)[field] for row in rows}
+        return {day: float(value) for day, value in values.items() if value is not None}
 
     def chart(self, subject: Subject, scale: Scale, values: Daily, since: dt.date, **looks: Any) -> Chart:
         return charts.chart(subject, self.axis, scale, values, country=self.country, since=since, **looks)

@@ -1,6 +1,7 @@
-"""Codes in the words of the ward. A code without an entry is shown as it is written, with spaces for underscores."""
+"""Codes and numbers in the words of the ward. A code without an entry is shown as it is, without its underscores."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 SEVERITY: Final = {"high": "High", "medium": "Medium", "low": "Low", "info": "For information"}
@@ -27,9 +28,9 @@ ALERT_EVENT: Final = {
 }
 
 CLOCK: Final = {
-    "empty_probability": "the pump may run empty",
+    "empty_probability": "the risk of running empty",
     "low_reservoir": "the low-reservoir alarm",
-    "drug_stability": "the drug does not keep longer",
+    "drug_stability": "the time the drug keeps in the pump",
     "max_interval": "the longest interval between fills",
     "end_of_service": "the pump's end of service",
 }
@@ -70,6 +71,43 @@ PAIN_FINDING: Final = {
     "stopped_reporting": "Stopped reporting",
 }
 
+TIER: Final = {"soft": "a first sign", "persistent": "it has lasted"}
+
+# Alert conditions that do not read well by themselves.
+CONDITION: Final = {
+    "pain_rise": "Pain has risen",
+    "pain_fall": "Pain has fallen",
+    "stopped_reporting": "No scores any more",
+    "refill_due": "Refill is due",
+    "no_data": "Device is silent",
+    "never_heard": "Device was never heard",
+    "program_changed": "Programme changed",
+    "mri_mode": "Still in MRI mode",
+    "post_mri_check_due": "Check after MRI is due",
+    "replacement_due": "Replacement is due",
+    "programming_session": "Programming session not closed",
+    "charge_missed": "Charging was missed",
+}
+
+# What the detail of an alert calls its parts.
+DETAIL: Final = {
+    "baseline_nrs": "Usual level (NRS)",
+    "level_nrs": "Level since then (NRS)",
+    "onset": "Began about",
+    "flagged": "Noticed",
+    "tier": "How sure",
+    "binding_clock": "Because of",
+    "evidence": "The device said",
+    "report_interval_s": "Agreed to report every (s)",
+}
+
+PART: Final = {
+    "broker": "The message broker",
+    "ingest": "The intake of messages",
+    "worker": "The judging of new data",
+    "beat": "The scheduler",
+}
+
 FLAG: Final = {
     "remeasure": "Measure again: aspirated and expected volume differ too much",
     "possible_over_infusion": "Possible over-infusion",
@@ -88,8 +126,16 @@ ROLE: Final = {
     "admin": "Administrator",
 }
 
-LONG: Final = {"mri": "MRI", "ct": "CT", "emg": "EMG", "x_ray": "X-ray", "cbt": "Cognitive behavioural therapy",
-               "eri": "Replacement due (ERI)", "eos": "End of service (EOS)"}  # fmt: skip
+ACRONYMS: Final = frozenset({"mri", "ct", "emg", "cbt", "eri", "eos", "nrs", "ecap"})
+
+
+_IN_DETAIL: Final = {**PAIN_FINDING, **TIER, **CLOCK}
+
+
+def in_detail(text: str) -> str:
+    """A text of an alert's detail: a code in words, anything else as it is."""
+    code = text.removeprefix("state:")
+    return say(_IN_DETAIL, code) if code.replace("_", "").isalpha() and code.islower() else text
 
 
 def say(words: Mapping[str, str], code: str) -> str:
@@ -98,5 +144,11 @@ def say(words: Mapping[str, str], code: str) -> str:
 
 
 def plain(code: str) -> str:
-    """`motor_stall` -> `Motor stall`."""
-    return LONG.get(code) or code.replace("_", " ").strip().capitalize()
+    """`motor_stall` -> `Motor stall`, `mri_entered` -> `MRI entered`."""
+    text = " ".join(word.upper() if word in ACRONYMS else word for word in code.split("_"))
+    return text[:1].upper() + text[1:]
+
+
+def number(value: float, digits: int = 6) -> str:
+    """So many significant digits, none that say nothing, no exponent: 0.025, 15.44, 7, 12000."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"

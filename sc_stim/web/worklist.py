@@ -10,7 +10,7 @@ from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Device, DeviceState, Forecast, Patient, worklist
-from sc_stim.web import page
+from sc_stim.web import page, words
 from sc_stim.web.blueprint import pages
 from sc_stim.workflows import audit
 
@@ -37,7 +37,7 @@ class Refill:
 
     @property
     def reasons(self) -> list[str]:
-        return list(self.forecast.result.get("reasons", []))
+        return [words.say(words.RISK_REASON, reason) for reason in self.forecast.result.get("reasons", [])]
 
 
 @pages.get("/worklist", endpoint="worklist")
@@ -53,7 +53,9 @@ def show() -> str:
         "windows": list(zip(WINDOWS_DAYS, counts, strict=True)),
         "due_count": dict(zip(WINDOWS_DAYS, counts, strict=True))[due_within],
         "refills": [Refill(*row, stale=at - row.Forecast.computed_at > STALE_AFTER) for row in found],
-        "alerts": worklist.alerts_in(db.session, clinic_id, without=worklist.SILENCE, limit=MOST_PER_LANE),
+        "alerts": worklist.alerts_in(
+            db.session, clinic_id, without=worklist.IN_OWN_LANES, limit=MOST_PER_LANE
+        ),
         "silent": worklist.silent_devices(db.session, clinic_id, at, MOST_PER_LANE),
         "without_forecast": worklist.pumps_without_forecast(db.session, clinic_id, MOST_PER_LANE),
         "limit": MOST_PER_LANE,

@@ -1,0 +1,114 @@
+"""Who may open which page, and that another clinic does not exist."""
+
+import uuid
+
+import pytest
+
+from sc_stim.access import PUBLIC, ROLES
+from sc_stim.extensions import db
+from sc_stim.guard import declared_action
+from sc_stim.models import Alert, AlertEntry
+from tests import builders
+
+CARE = {"clinician", "nurse"}
+ALERT = "/alerts/{alert}"
+# page or form -> the roles that may use it
+WHO_MAY = {
+    "/worklist": CARE,
+    "/alerts": CARE,
+    ALERT: CARE,
+    "/patients": CARE,
+    "/patients/{patient}": CARE,
+    "/devices": CARE | {"engineer"},
+    "/audit": {"auditor"},
+    "/clinic": {"admin"},
+}
+FORMS = {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")} | {"/patients": CARE}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_opens_its_pages_and_no_others(visit, role):
+    clinic = builders.create_clinic()
+    patient = builders.create_patient(clinic=clinic)
+    ids = {"patient": patient.public_id, "alert": builders.create_alert(patient=patient).public_id}
+    visitor = visit(builders.create_user(clinic=clinic, role=role))
+
+    for path, roles in WHO_MAY.items():
+        page = visitor.page(path.format(**ids), 200 if role in roles else 403)
+        assert (page.texts("h1") == ["Your role does not allow this"]) == (role not in roles)
+    for path, roles in FORMS.items():
+        answer = visitor.post(path.format(**ids), comment="seen", hours="2")
+        assert (answer.status_code == 403) == (role not in roles), path
+
+
+def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, visit):
+    nobody = visit(None)
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("web.") or rule.endpoint == "web.static":
+            continue
+        for method in rule.methods & {"GET", "POST"}:
+            public = declared_action(app, rule.endpoint, method) == PUBLIC
+            assert public == (rule.rule == "/sign-in")
+            if method == "GET" and not public:
+                path = rule.rule.replace("<uuid:public_id>", str(uuid.uuid4()))
+                assert nobody.get(path).location.startswith("/sign-in")
+
+
+def test_every_page_is_in_the_table_of_this_test(app):
+    rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("web.")}
+    tested = {path.replace("{alert}", "<uuid:public_id>").replace("{patient}", "<uuid:public_id>") for path in WHO_MAY | FORMS}
+
+    assert rules - tested == {"/", "/sign-in", "/sign-out", "/static/<name>"}
+
+
+def test_a_role_sees_only_the_ways_it_may_go(visit):
+    page = visit(builders.create_user(role="engineer")).page("/devices")
+
+    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == ["/devices"]
+
+
+@pytest.mark.parametrize("path", ["/patients/{patient}", ALERT])
+def test_another_clinics_row_answers_exactly_as_one_that_never_was(visit, path):
+    patient = builders.create_patient()
+    ids = {"patient": patient.public_id, "alert": builders.create_alert(patient=patient).public_id}
+    visitor = visit(builders.create_user(role="nurse"))
+
+    theirs = visitor.page(path.format(**ids), 404)
+    nobodys = visitor.page(path.format(patient=uuid.uuid4(), alert=uuid.uuid4()), 404)
+
+    assert theirs.text == nobodys.text
+    assert patient.family_name not in theirs.html
+
+
+def test_nobody_acts_on_another_clinics_alert(visit):
+    alert = builders.create_alert(patient=builders.create_patient())
+    visitor = visit(builders.create_user(role="nurse"))
+    visitor.page("/worklist")
+
+    for act in ("acknowledge", "resolve", "shelve", "comment"):
+        assert visitor.post(f"/alerts/{alert.public_id}/{act}", comment="mine", hours="2").status_code == 404
+    assert db.session.get_one(Alert, alert.id).state == "unacknowledged"
+    assert db.session.query(AlertEntry).count() == 0
+
+
+def test_lists_hold_nothing_of_another_clinic(scene, visit):
+    visitor = visit(builders.create_user(role="nurse"))
+    names = ("Okafor", "Moreau", "Haddad", "Example", "Yıldız")
+
+    for path in ("/worklist", "/alerts", "/patients", "/devices"):
+        page = visitor.page(path)
+        assert not [name for name in names if name in page.html]
+        assert "SN0" not in page.html
+    assert "Nobody is found" in visitor.submitted("/patients", name="Okafor").text
+
+
+def test_an_auditor_and_an_admin_see_their_own_clinic_only(scene, visit):
+    assert "nurse@riverside.example" not in visit(builders.create_user(role="admin")).page("/clinic").html
+    assert "Nadia Berger" not in visit(builders.create_user(role="auditor")).page("/audit").html
+
+
+def test_an_engineer_reads_no_patients_name(scene, visit):
+    page = visit(scene.engineer).page("/devices")
+
+    assert "SN0" in page.html
+    assert not [name for name in ("Okafor", "Moreau", "Haddad", "Ada", "Yıldız", "5550100") if name in page.html]

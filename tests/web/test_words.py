@@ -1,0 +1,67 @@
+"""A code that reaches a page without words of its own is readable at best; those that steer work must have them."""
+
+import pytest
+
+from sc_stim.access import ROLES
+from sc_stim.clinical import refill
+from sc_stim.clinical.alert_lifecycle import Event, State
+from sc_stim.clinical.risk import Reason, RiskLabel
+from sc_stim.web import words
+from sc_stim.workflows.alerts import SEVERITIES
+from sc_stim.workflows.health import PARTS
+
+CLOCKS = (
+    refill.EMPTY_PROBABILITY, refill.LOW_RESERVOIR, refill.DRUG_STABILITY, refill.MAX_INTERVAL, refill.END_OF_SERVICE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "codes"),
+    [
+        (words.SEVERITY, (*SEVERITIES, *RiskLabel)),
+        (words.ALERT_STATE, State),
+        (words.ALERT_EVENT, (*Event, "comment")),
+        (words.CLOCK, CLOCKS),
+        (words.RISK_REASON, Reason),
+        (words.ROLE, ROLES),
+        (words.PART, set(PARTS) - {"database", "cache"}),  # a page cannot tell about these
+    ],
+)
+def test_every_code_has_words(table, codes):
+    assert set(codes) <= table.keys()
+
+
+def test_a_code_without_words_is_made_readable():
+    assert words.say({}, "motor_stall") == "Motor stall"
+    assert words.say({}, "post_mri_check") == "Post MRI check"
+    assert words.plain("") == ""
+
+
+def test_the_detail_of_an_alert_keeps_free_text_and_translates_codes():
+    assert words.in_detail("binding_clock") == "Binding clock"
+    assert words.in_detail("state:stopped") == "Stopped"
+    assert words.in_detail("soft") == "a first sign"
+    assert words.in_detail("Lead 2: 12 kOhm") == "Lead 2: 12 kOhm"
+
+
+@pytest.mark.parametrize(
+    ("value", "words_"),
+    [
+        (0.025, "0.025"),
+        (15.44, "15.44"),
+        (7.0, "7"),
+        (0, "0"),
+        (12_000, "12000"),
+        (1_234_567, "1234570"),
+        (-0.5, "-0.5"),
+        (1e-5, "0.00001"),
+        (20.000000001, "20"),
+    ],
+)
+def test_a_number_keeps_what_was_entered_and_never_turns_into_an_exponent(value, words_):
+    assert words.number(value) == words_
+
+
+def test_readings_are_rounded_to_the_digits_that_mean_something():
+    assert words.number(4.333333, 3) == "4.33"
+    assert words.number(19.6789, 3) == "19.7"

@@ -126,7 +126,8 @@ def allows(username: str, role: Role, act: Act, topic: str) -> bool:
 
 def may_retain(topic: str) -> bool:
     """Only a device's last known state is worth keeping for those who subscribe later."""
-    return topic.endswith("/up/state")
+    levels = topic.split("/")
+    return len(levels) == 6 and levels[4:] == ["up", "state"]
 
 
 def covers(topic_filter: str, topic: str) -> bool:

@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 from string import Template
 
-from .broker_access import MAX_PACKET_BYTES, MAX_PAYLOAD_BYTES, SALT_BYTES, Login, Role, make_login
+from .broker_access import MAX_PACKET_BYTES, SALT_BYTES, Login, Role, make_login
 from .dynsec import ADMIN, first_document, ingest_usernames
 
 _TEMPLATE = Path(__file__).with_name("mosquitto.conf")
@@ -44,7 +44,6 @@ def render(directory: Path, plugin: Path, listeners: Iterable[Listener]) -> str:
     settings = Template(_TEMPLATE.read_text()).substitute(
         directory=directory,
         plugin=plugin,
-        max_payload_bytes=MAX_PAYLOAD_BYTES,
         max_packet_bytes=MAX_PACKET_BYTES,
     )
     return settings + "".join(f"\nlistener {at.port} {at.address}".rstrip() + "\n" for at in listeners)

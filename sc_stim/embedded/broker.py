@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
 SECONDS_TO_SIGN_IN = 10
+MAX_KEEPALIVE_S = 300
 SWEEP_S = 1.0
 """How often revoked accounts, silent clients and a vanished parent are looked for."""
 
@@ -80,7 +81,7 @@ class Broker:
         return login
 
     def sweep(self, now: float) -> None:
-        """Cut off whoever was revoked, got a new password, or has been silent for too long."""
+        """Cut off whoever was revoked, got a new password, or has been silent for too long; tell of lost messages."""
         try:
             valid = self._logins.valid()
         except sqlite3.Error as error:
@@ -90,6 +91,10 @@ class Broker:
         for connection in [*self.connections.values(), *self.strangers]:
             if connection.last_heard < now - connection.patience_s:
                 connection.abort()
+        for username, session in self.router.sessions.items():
+            if session.dropped:
+                log.warning("queue full, messages dropped", username=username, count=session.dropped)
+                session.dropped = 0
 
     def _cut_off_revoked(self, valid: dict[str, Login]) -> None:
         for session in list(self.router.sessions.values()):
@@ -229,7 +234,7 @@ class Connection(asyncio.Protocol):
         self._broker.connections[login.username] = self
         self._session, present = self._broker.router.open(login, clean=asked.clean_session)
         self.will = asked.will
-        self.patience_s = asked.keepalive_s * 1.5 or float("inf")
+        self.patience_s = 1.5 * min(asked.keepalive_s or MAX_KEEPALIVE_S, MAX_KEEPALIVE_S)
         self._send(packets.connack(packets.ACCEPTED, session_present=present))
         self._session.attach(self._send)
 

@@ -104,3 +104,4 @@ def test_a_salt_mosquitto_would_refuse_is_refused() -> None:
 def test_only_a_state_may_be_retained() -> None:
     device = str(uuid.uuid4())
     assert [kind for kind in ("telemetry", "event", "state") if may_retain(up(device, kind))] == ["state"]
+    assert not may_retain(f"scs/v1/a/{device}/up/1/up/state")

@@ -25,6 +25,9 @@ DAY = dt.timedelta(days=1)
 Machine = TypeVar("Machine", PumpSim, StimulatorSim)
 
 
+FIRST_LIVE_WITHIN_S = 30.0
+
+
 class Told(NamedTuple):
     """An emission and the device that reports it."""
 
@@ -135,16 +138,24 @@ class Course:
     def _tick(self, slot: Slot, rhythm: int, at: dt.datetime) -> list[Told]:
         if rhythm != self._rhythms[slot]:
             return []
-        following = at + dt.timedelta(seconds=self._interval_s(slot, at))
-        if (
-            at < self._cohort.now < following
-        ):  # the history's slow rhythm must not delay the first live sample
-            phase = stream(self._cohort.seed, self.patient.number, slot, "live").random()
-            following = self._cohort.now + dt.timedelta(
-                seconds=phase * self._interval_s(slot, self._cohort.now)
-            )
-        self._add(following, partial(self._tick, slot, rhythm))
+        self._add(self._following(slot, at), partial(self._tick, slot, rhythm))
         return self._sample(slot, at)
+
+    def _following(self, slot: Slot, at: dt.datetime) -> dt.datetime:
+        """When the sample after the one at `at` is due.
+
+        A device that goes live reports soon, whatever the history's slow rhythm was, and then falls into a
+        rhythm of its own, so that many devices do not report at the same moments.
+        """
+        now, interval_s = self._cohort.now, self._interval_s(slot, at)
+        following = at + dt.timedelta(seconds=interval_s)
+        live_s = self._interval_s(slot, now)
+        phase = stream(self._cohort.seed, self.patient.number, slot, "live").random()
+        first = now + dt.timedelta(seconds=phase * min(FIRST_LIVE_WITHIN_S, live_s))
+        if at < now < following:
+            return first
+        own = now + dt.timedelta(seconds=phase * live_s)
+        return own if at == first < own else following
 
     def _sample(self, slot: Slot, at: dt.datetime) -> list[Told]:
         machine = self._pump if slot == "pump" else self._stimulator

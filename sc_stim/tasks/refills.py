@@ -114,13 +114,17 @@ def _flag(
             device_id=device.id,
             name=CONDITION,
             severity=_severity(overdue, risk),
-            since=at,
+            since=_midnight(forecast.refill_by if overdue else forecast.refill_by - DUE_WITHIN, case),
             effect_key=f"refill:{device.id}:{filled_at.isoformat()}:{'overdue' if overdue else 'due'}",
             model_version=MODEL_VERSION,
             detail={"refill_by": forecast.refill_by.isoformat(), "binding_clock": forecast.binding_clock},
         ),
         at=at,
     )
+
+
+def _midnight(day: dt.date, case: RefillCase) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), ZoneInfo(case.timezone)).astimezone(dt.UTC)
 
 
 def _severity(overdue: bool, risk: Risk) -> str:

@@ -1,7 +1,7 @@
 """Raising alerts and everything people do with them. The life-cycle itself is `clinical.alert_lifecycle`."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -76,8 +76,12 @@ def raise_alert(session: Session, condition: Condition, *, at: dt.datetime) -> A
 
 
 def record_finding(session: Session, condition: Condition, *, at: dt.datetime) -> Alert | None:
-    """Note a condition that late data tells of. It is closed from the start and calls nobody."""
-    return _insert(session, condition, at, State.CLOSED, None)
+    """Note a condition that late data tells of. It is closed from the start and calls nobody.
+
+    Its key is apart from that of an alert: if the condition still holds, that is for a judgement of now to raise.
+    """
+    late = replace(condition, effect_key=f"late:{condition.effect_key}")
+    return _insert(session, late, at, State.CLOSED, None)
 
 
 def return_to_normal(session: Session, key: str, *, at: dt.datetime, over_at: dt.datetime | None = None) -> None:

@@ -174,12 +174,13 @@ def test_interrogate_is_done_and_leads_to_a_sample() -> None:
 
 def test_the_same_command_again_has_the_same_answer_and_no_effect() -> None:
     agent, now = with_history()
+    agent.course.advance(now + MINUTE)  # past the first sample after going live
     noted: list[Command] = []
-    first = ask(agent, now, noted, kind="interrogate")
-    agent.course.advance(now)
-    assert ask(agent, now + MINUTE, noted, kind="interrogate") == first
+    first = ask(agent, now + MINUTE, noted, kind="interrogate")
+    agent.course.advance(now + MINUTE)
+    assert ask(agent, now + 2 * MINUTE, noted, kind="interrogate") == first
     assert len(noted) == 1
-    assert agent.course.advance(now + MINUTE / 2) == []
+    assert agent.course.advance(now + 1.5 * MINUTE) == []
 
 
 def test_time_sync_sets_the_clock() -> None:

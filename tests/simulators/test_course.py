@@ -56,8 +56,9 @@ def test_samples_come_at_the_historys_interval_and_then_at_the_live_one() -> Non
     history = [later - earlier for earlier, later in itertools.pairwise(times) if later < cohort.now]
     live = [later - earlier for earlier, later in itertools.pairwise(times) if earlier >= cohort.now]
     assert set(history) == {6 * HOUR}
-    assert set(live) == {HOUR / 6}
-    assert min(at for at in times if at >= cohort.now) < cohort.now + HOUR / 6
+    assert live[0] <= HOUR / 6  # it reports when it goes live, and then falls into a rhythm of its own
+    assert set(live[1:]) == {HOUR / 6}
+    assert min(at for at in times if at >= cohort.now) <= cohort.now + HOUR / 120
 
 
 def test_every_body_is_one_that_the_protocol_knows() -> None:

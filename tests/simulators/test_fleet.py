@@ -111,7 +111,7 @@ def test_what_is_not_acknowledged_is_sent_again(mosquitto: Mosquitto, accounts: 
     with Clinic(mosquitto, cohort, acks=False) as clinic:
 
         def acknowledge_once_repeated() -> bool:
-            clinic.acks = clinic.acks or any(times > 2 for times in clinic.stored.values())
+            clinic.acks = clinic.acks or any(times > 2 for times in list(clinic.stored.values()))
             return False
 
         fleet = Fleet(cohort, mosquitto.url, accounts(cohort), samples=0, resend_after_s=0.1)

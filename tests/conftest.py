@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import EmbeddedBroker, Mosquitto, Postgres, Redis, Server
 
 S = TypeVar("S", bound=Server)
+
+# A busy machine is no failure; a failing example is printed so that it can be run again.
+settings.register_profile("sc_stim", settings(), deadline=None, print_blob=True)
+settings.load_profile("sc_stim")
 
 
 @pytest.fixture(scope="session")

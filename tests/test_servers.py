@@ -82,6 +82,7 @@ def test_redis_keeps_what_it_acknowledged_and_refuses_the_application_what_an_ad
         server.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_a_server_dies_with_a_test_run_that_is_killed() -> None:
     script = "from tests.servers import Redis; s = Redis().start(); print(s.process.pid, flush=True); input()"
     run = subprocess.Popen(

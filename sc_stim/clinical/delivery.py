@@ -39,19 +39,58 @@ class Stretch:
     max_boluses_per_day: float
     counted_per_day: float | None = None
 
-    def ml_per_day(self, boluses_per_day: float) -> float:
-        """Programmed volume per day when the patient asks for so many boluses; the lockout refuses the rest."""
-        if self.counted_per_day is not None:
-            return self.flow_ml_per_day + self.bolus_ml * self.counted_per_day
-        return self.flow_ml_per_day + self.bolus_ml * min(boluses_per_day, self.max_boluses_per_day)
-
-    @property
-    def counted(self) -> bool:
-        return self.counted_per_day is not None
-
     @property
     def allows_boluses(self) -> bool:
         return self.bolus_ml > 0 and self.max_boluses_per_day > 0
+
+    def split(self, boluses_per_day: float) -> tuple[float, float]:
+        """mL per day that are certain, and mL per day for each bolus per day, when the patient asks for so many.
+
+        Counted boluses are certain, and so is a patient who asks for all that the lockout gives.
+        """
+        if self.counted_per_day is not None:
+            return self.flow_ml_per_day + self.bolus_ml * self.counted_per_day, 0.0
+        if boluses_per_day >= self.max_boluses_per_day:
+            return self.flow_ml_per_day + self.bolus_ml * self.max_boluses_per_day, 0.0
+        return self.flow_ml_per_day, self.bolus_ml
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What was programmed in a time: `known_ml` for certain, and the volume `ml_per_rate` that one more bolus per day
+    adds up to."""
+
+    known_ml: float
+    ml_per_rate: float = 0.0
+
+
+def exposure(programme: Iterable[Stretch], boluses_per_day: float, days: float = _NEVER) -> Exposure:
+    """The exposure of the first `days` of a programme when the patient asks for so many boluses per day."""
+    known_ml = ml_per_rate = 0.0
+    for stretch in programme:
+        part = min(stretch.days, days)
+        certain, per_rate = stretch.split(boluses_per_day)
+        known_ml += part * certain
+        ml_per_rate += part * per_rate
+        days -= part
+        if days <= 0:
+            break
+    return Exposure(known_ml, ml_per_rate)
+
+
+def day_programmed(programme: Iterable[Stretch], boluses_per_day: float, volume_ml: float) -> float:
+    """The day by which that volume is programmed to be delivered; infinite when it never is."""
+    day = 0.0
+    if volume_ml <= 0:
+        return day
+    for stretch in programme:
+        certain, per_rate = stretch.split(boluses_per_day)
+        ml_per_day = certain + boluses_per_day * per_rate
+        if ml_per_day > 0 and volume_ml <= stretch.days * ml_per_day:
+            return day + volume_ml / ml_per_day
+        day += stretch.days
+        volume_ml -= stretch.days * ml_per_day
+    return _NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +104,9 @@ class CountedBoluses:
     def per_day(self) -> float:
         return self.count / self.days if self.days > 0 else 0.0
 
-
-def programmed_ml(stretches: Iterable[Stretch], boluses_per_day: float) -> float:
-    """Programmed volume, basal and boluses, of finite stretches."""
-    return sum(stretch.days * stretch.ml_per_day(boluses_per_day) for stretch in stretches)
+    def covering(self, days: float) -> "CountedBoluses":
+        """The same rate for so many days."""
+        return CountedBoluses(self.per_day * days, days)
 
 
 def counted_boluses(counts: Iterable[BolusCount], begin: float, end: float, zone: tzinfo) -> CountedBoluses:

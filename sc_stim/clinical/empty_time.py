@@ -1,8 +1,7 @@
 """When the pump runs dry: the chance of an empty reservoir at a moment, and the moment of a given chance.
 
-The actual volume delivered is the programmed volume times the flow ratio, which is normal; the volume filled has the
-error of a syringe. Bolus use is a handful of weighted rates, so programmed delivery is that many piecewise linear
-tracks.
+Delivery is normal given the patient's bolus rate, the rate is a handful of weighted values, and the volume filled has
+the error of a syringe. Programmed delivery is piecewise linear in time.
 """
 
 from collections.abc import Sequence
@@ -12,93 +11,75 @@ from math import erfc, inf, sqrt
 from statistics import NormalDist
 from typing import Final
 
-from sc_stim.clinical.delivery import Stretch
-from sc_stim.clinical.flow_ratio import FlowRatio
+from sc_stim.clinical.delivery import Stretch, day_programmed, exposure
+from sc_stim.clinical.flow_belief import FlowBelief
 
-# Moments are found to a hundredth of a day (15 minutes), always on the early side.
+# Moments are found to a hundredth of a day (15 minutes), on the early side.
 _TOLERANCE_DAYS: Final = 0.01
-_SQRT_2: Final = sqrt(2)
+_MOST_STEPS: Final = 60
+_NORMAL: Final = NormalDist()
+_SURELY: Final = 1 - 1e-15
+_HARDLY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyTime:
     """`volume_ml`: in the reservoir at day 0, above the floor that counts as empty; `volume_sd_ml` its error.
 
-    `rates`: (weight, boluses per day), weights sum to 1. `programme`: stretches from day 0 on, the last one endless.
+    `rates`: (weight, boluses per day) of what the patient may take, weights sum to 1; the lockout cuts rates off.
+    `programme`: stretches from day 0 on, the last one endless.
     """
 
     volume_ml: float
     volume_sd_ml: float
-    flow: FlowRatio
+    belief: FlowBelief
     rates: Sequence[tuple[float, float]]
     programme: Sequence[Stretch]
 
     def chance(self, day: float) -> float:
         """Probability that the reservoir is empty `day` days after the fill."""
-        return sum(
-            weight * self._chance_once_delivered(delivered_ml(self.programme, rate, day)) for weight, rate in self.rates
-        )
+        return sum(weight * self._chance_at_rate(rate, day) for weight, rate in self.rates)
 
     def day_of(self, chance: float) -> float:
-        """The first day on which the chance of an empty reservoir is `chance`; infinite when it never is."""
-        programmed_ml = self._programmed_ml_at(chance)
-        days = [day_delivered(self.programme, rate, programmed_ml) for _, rate in self.rates]
-        early, late = min(days), max(days)
-        if early == inf:
-            return inf
-        while late - early > _TOLERANCE_DAYS:
-            middle = (early + late) / 2
-            if self.chance(middle) < chance:
-                early = middle
-            else:
-                late = middle
+        """The first day on which the chance of an empty reservoir is `chance`; infinite when it never is.
+
+        The normal quantile of the chance is nearly a straight line in time, so the secant rule finds it in a few
+        steps; the bracket keeps it from leaving.
+        """
+        target = _quantile(chance)
+        day = self._usual_day()
+        if day in (0.0, inf):
+            return day
+        early, late = 0.0, inf
+        before, above_before = 0.0, -inf
+        for _ in range(_MOST_STEPS):
+            above = self._quantile_at(day) - target
+            early, late = (day, late) if above < 0 else (early, day)
+            step = -above * (day - before) / (above - above_before) if above != above_before else 0.0
+            following = day + step
+            if not early < following < late or step == 0.0:
+                following = (early + late) / 2 if late < inf else 2 * day
+            before, above_before, day = day, above, following
+            if abs(day - before) < _TOLERANCE_DAYS:
+                return min(day, before)
         return early
 
-    def _chance_once_delivered(self, programmed_ml: float) -> float:
-        excess_ml = self.flow.mean * programmed_ml - self.volume_ml
-        spread_ml = sqrt((self.flow.sd * programmed_ml) ** 2 + self.volume_sd_ml**2)
-        return erfc(-excess_ml / (spread_ml * _SQRT_2)) / 2
+    def _usual_day(self) -> float:
+        """The day on which the volume is delivered at the mean bolus rate."""
+        mean_rate = sum(weight * rate for weight, rate in self.rates)
+        return day_programmed(self.programme, mean_rate, self.volume_ml / self.belief.ratio)
 
-    def _programmed_ml_at(self, chance: float) -> float:
-        """The programmed volume at which the chance is reached: the normal quantile is a quadratic in that volume."""
-        z = _quantile(chance)
-        squared = self.flow.mean**2 - (z * self.flow.sd) ** 2
-        constant = self.volume_ml**2 - (z * self.volume_sd_ml) ** 2
-        if z <= 0 and (constant <= 0 or self.volume_ml <= 0):
-            return 0.0
-        if z > 0 and squared <= 0:
-            return inf
-        half_linear = self.flow.mean * self.volume_ml
-        root = sqrt(half_linear**2 - squared * constant)
-        return constant / (half_linear + root) if z <= 0 else (half_linear + root) / squared
+    def _quantile_at(self, day: float) -> float:
+        return _NORMAL.inv_cdf(min(max(self.chance(day), _HARDLY), _SURELY))
 
-
-def delivered_ml(programme: Sequence[Stretch], boluses_per_day: float, day: float) -> float:
-    """Programmed volume delivered by that day."""
-    delivered = 0.0
-    for stretch in programme:
-        days = min(stretch.days, day)
-        delivered += days * stretch.ml_per_day(boluses_per_day)
-        day -= days
-        if day <= 0:
-            break
-    return delivered
-
-
-def day_delivered(programme: Sequence[Stretch], boluses_per_day: float, volume_ml: float) -> float:
-    """The day by which that volume is delivered; infinite when it never is."""
-    day = 0.0
-    if volume_ml <= 0:
-        return day
-    for stretch in programme:
-        ml_per_day = stretch.ml_per_day(boluses_per_day)
-        if volume_ml <= stretch.days * ml_per_day and ml_per_day > 0:
-            return day + volume_ml / ml_per_day
-        day += stretch.days
-        volume_ml -= stretch.days * ml_per_day
-    return inf
+    def _chance_at_rate(self, rate: float, day: float) -> float:
+        exposed = exposure(self.programme, rate, day)
+        programmed_ml = exposed.known_ml + rate * exposed.ml_per_rate
+        excess_ml = self.belief.ratio * programmed_ml - self.volume_ml
+        variance = self.belief.delivered_variance(exposed) + self.volume_sd_ml**2
+        return erfc(-excess_ml / sqrt(2 * variance)) / 2
 
 
 @lru_cache(maxsize=64)
 def _quantile(chance: float) -> float:
-    return NormalDist().inv_cdf(chance)
+    return _NORMAL.inv_cdf(chance)

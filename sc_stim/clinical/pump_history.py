@@ -1,35 +1,50 @@
-"""What the recorded refills of one pump teach: its flow ratio, its patient's bolus use, and what the last one showed."""
+"""What the recorded refills of one pump teach: its delivery, its patient's bolus use, and what the last one showed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Final
 
-from sc_stim.clinical.bolus_use import BolusUse
+from sc_stim.clinical.bolus_use import BolusHabit
 from sc_stim.clinical.delivery import (
     CountedBoluses,
+    Exposure,
     Stretch,
     counted_boluses,
     day_number,
-    programmed_ml,
+    exposure,
     stretches,
 )
-from sc_stim.clinical.flow_ratio import FlowRatio, Residual, drifted, learned, prior
-from sc_stim.clinical.pump_record import Fill, PumpRecord, PumpSetting
+from sc_stim.clinical.flow_belief import FlowBelief, counted, drifted, learned, prior
+from sc_stim.clinical.pump_record import PumpRecord
 from sc_stim.clinical.reconciliation import Reconciliation, reconcile
 from sc_stim.clinical.refill_rules import RefillRules
 
-# Counts of less than this share of an interval do not stand for its rate.
+# Counts of at least this share of an interval stand for all of it.
 _COUNTED_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PumpKnowledge:
-    """`flow` is the belief about the running interval; `last_refill` the newest fill with a measured residual."""
+    """`belief` is about the running interval; `last_refill` is the newest fill with a measured residual."""
 
-    flow: FlowRatio
-    use: BolusUse = BolusUse()
+    belief: FlowBelief
+    habit: BolusHabit = BolusHabit()
     last_refill: Reconciliation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From one fill to the next: what was filled, what was found, and the programme between."""
+
+    filled_ml: float
+    aspirated_ml: float | None
+    programme: Sequence[Stretch]
+    counted_per_day: float | None
+
+    @property
+    def allowed_per_day(self) -> float:
+        return max((row.max_boluses_per_day for row in self.programme if row.allows_boluses), default=0.0)
 
 
 class PumpHistory:
@@ -43,7 +58,7 @@ class PumpHistory:
         self.fills = [pump.fills[index] for day, index in fills if day <= until]
         settings = sorted((day_number(setting.since), index) for index, setting in enumerate(pump.settings))
         self.setting_days = [day for day, _ in settings]
-        self.settings: list[PumpSetting] = [pump.settings[index] for _, index in settings]
+        self.settings = [pump.settings[index] for _, index in settings]
 
     def counted(self, begin: float, end: float) -> CountedBoluses:
         if not self.pump.boluses:
@@ -59,70 +74,80 @@ class PumpHistory:
 
     def learn(self, rules: RefillRules) -> PumpKnowledge:
         """Go through the intervals between fills, oldest first. Intervals without settings teach nothing."""
-        known = PumpKnowledge(drifted(prior(rules, self.pump.accuracy_pct), rules))
+        most_per_day = max((row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0)
+        known = PumpKnowledge(drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules))
         for index in range(len(self.fills) - 1):
             begin, end = self.fill_days[index], self.fill_days[index + 1]
             if end > begin and self.programmed_since(begin, rules.settings_gap_d):
-                interval = _Interval(self, self.fills[index], self.fills[index + 1], begin, end)
-                known = interval.teach(known, rules)
-            known = replace(known, flow=drifted(known.flow, rules))
+                known = self._taught(known, self._interval(index, begin, end), rules)
+            known = replace(known, belief=drifted(known.belief, rules))
         return known
 
+    def _interval(self, index: int, begin: float, end: float) -> Interval:
+        counts = self.counted(begin, end)
+        if counts.days >= _COUNTED_SHARE * (end - begin):
+            counts = counts.covering(end - begin)
+        programme = self.programme(begin, end, counts)
+        per_day = counts.per_day if counts.days == end - begin else None
+        return Interval(self.fills[index].filled_ml, self.fills[index + 1].aspirated_ml, programme, per_day)
 
-class _Interval:
-    """From one fill to the next."""
-
-    def __init__(self, history: PumpHistory, first: Fill, last: Fill, begin: float, end: float) -> None:
-        self.pump = history.pump
-        self.first = first
-        self.last = last
-        self.days = end - begin
-        self.counted = history.counted(begin, end)
-        self.programme = history.programme(begin, end, self.counted)
-
-    def teach(self, known: PumpKnowledge, rules: RefillRules) -> PumpKnowledge:
-        if self.last.aspirated_ml is None:
-            return replace(known, use=self._use(known, None))
-        delivered_ml = self.first.filled_ml - self.last.aspirated_ml
-        residual = self._residual(known.use, delivered_ml, rules)
-        last_refill = self._reconciled(known.flow, residual, self.last.aspirated_ml, rules)
-        found_empty = self.last.aspirated_ml <= rules.found_empty_ml
-        if residual.programmed_ml <= 0 or (found_empty and residual.ratio <= known.flow.mean):
-            # A pump that ran dry delivered at least this much: that says nothing about a slow one.
-            return replace(known, last_refill=last_refill)
-        flow = learned(known.flow, residual, rules)
-        return PumpKnowledge(flow, self._use(replace(known, flow=flow), delivered_ml), last_refill)
-
-    def _residual(self, use: BolusUse, delivered_ml: float, rules: RefillRules) -> Residual:
-        allowed_per_day = max(stretch.max_boluses_per_day for stretch in self.programme)
-        mean, sd = use.likely_per_day(allowed_per_day, rules)
-        expected_ml = programmed_ml(self.programme, mean)
-        return Residual(delivered_ml, expected_ml, expected_ml - programmed_ml(self.programme, max(0.0, mean - sd)))
+    def _taught(self, known: PumpKnowledge, interval: Interval, rules: RefillRules) -> PumpKnowledge:
+        if interval.allowed_per_day and interval.counted_per_day is not None:
+            known = _with_counts(known, interval, interval.counted_per_day, rules)
+        if interval.aspirated_ml is None:
+            return known
+        exposed = exposure(interval.programme, known.belief.boluses_per_day)
+        habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
+        known = replace(known, last_refill=self._reconciled(known, interval, exposed, habit_sd, rules))
+        return _with_residual(known, interval, exposed, habit_sd, rules)
 
     def _reconciled(
-        self, flow: FlowRatio, residual: Residual, aspirated_ml: float, rules: RefillRules
-    ) -> Reconciliation:
+        self, known: PumpKnowledge, interval: Interval, exposed: Exposure, habit_sd: float, rules: RefillRules
+    ) -> Reconciliation | None:
+        programmed_ml = known.belief.programmed_ml(exposed)
+        if interval.aspirated_ml is None or programmed_ml <= 0:
+            return None
         return reconcile(
-            expected_ml=max(0.0, self.first.filled_ml - residual.programmed_ml),
-            aspirated_ml=aspirated_ml,
-            volume_after_last_fill_ml=self.first.filled_ml,
+            expected_ml=interval.filled_ml - programmed_ml,
+            aspirated_ml=interval.aspirated_ml,
+            volume_after_last_fill_ml=interval.filled_ml,
             reservoir_ml=self.pump.reservoir_ml,
             accuracy_pct=self.pump.accuracy_pct,
-            flow=flow,
-            programmed_sd_ml=residual.programmed_sd_ml,
+            usual=known.belief.usual(exposed, habit_sd),
             rules=rules,
         )
 
-    def _use(self, known: PumpKnowledge, delivered_ml: float | None) -> BolusUse:
-        """Bolus use with this interval's rate: counted, or else what the residual leaves after the basal flow."""
-        allowing = [stretch for stretch in self.programme if stretch.allows_boluses]
-        if not allowing:
-            return known.use
-        if self.counted.days >= _COUNTED_SHARE * self.days:
-            return known.use.with_interval(self.counted.per_day)
-        if delivered_ml is None:
-            return known.use
-        bolus_ml = delivered_ml / known.flow.mean - programmed_ml(self.programme, 0.0)
-        per_day = bolus_ml / sum(stretch.days * stretch.bolus_ml for stretch in allowing if not stretch.counted)
-        allowed_per_day = max(stretch.max_boluses_per_day for stretch in allowing)
-        return known.use.with_interval(min(max(per_day, 0.0), allowed_per_day))
+
+def habit_sd_per_day(known: PumpKnowledge, allowed_per_day: float, rules: RefillRules) -> float:
+    """How far a patient's boluses per day spread from interval to interval."""
+    if allowed_per_day <= 0:
+        return 0.0
+    usual = max(known.belief.boluses_per_day, rules.bolus_least_share * allowed_per_day)
+    return known.habit.sd_per_day(usual, rules)
+
+
+def _with_counts(
+    known: PumpKnowledge, interval: Interval, per_day: float, rules: RefillRules
+) -> PumpKnowledge:
+    habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
+    return replace(
+        known, belief=counted(known.belief, per_day, habit_sd), habit=known.habit.with_interval(per_day)
+    )
+
+
+def _with_residual(
+    known: PumpKnowledge, interval: Interval, exposed: Exposure, habit_sd: float, rules: RefillRules
+) -> PumpKnowledge:
+    if interval.aspirated_ml is None:
+        return known
+    delivered_ml = interval.filled_ml - interval.aspirated_ml
+    ran_dry = interval.aspirated_ml <= rules.found_empty_ml
+    if ran_dry and delivered_ml <= known.belief.delivered_ml(exposed):
+        # A pump that ran dry delivered at least this much: that says nothing about a slow one.
+        return known
+    belief = learned(known.belief, exposed, delivered_ml, habit_sd, rules)
+    if not exposed.ml_per_rate:
+        return replace(known, belief=belief)
+    # Rates by the prior ratio: only their spread is used, so a steady error of the ratio does no harm.
+    per_day = (delivered_ml / rules.flow_prior_mean - exposed.known_ml) / exposed.ml_per_rate
+    return replace(known, belief=belief, habit=known.habit.with_interval(per_day))

@@ -7,7 +7,7 @@ fill, a leak, diversion), a negative one is more (stall, occlusion, under-infusi
 from dataclasses import dataclass
 from typing import Final
 
-from sc_stim.clinical.flow_ratio import FlowRatio, Residual, drifted, prior, surprise
+from sc_stim.clinical.flow_belief import FlowRatio, drifted, prior, surprise
 from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
 
 REMEASURE: Final = "remeasure"
@@ -54,31 +54,35 @@ def reconcile(
     volume_after_last_fill_ml: float,
     reservoir_ml: float,
     accuracy_pct: float | None = None,
-    flow: FlowRatio | None = None,
-    programmed_sd_ml: float = 0.0,
+    usual: FlowRatio | None = None,
     injected_ml: float | None = None,
     measured_after_ml: float | None = None,
     rules: RefillRules | None = None,
 ) -> Reconciliation:
     """Compare one refill with the pump's own arithmetic.
 
-    `expected_ml` is the residual by programmed arithmetic. `flow` is the belief about the pump before this refill;
-    None: a pump never measured. `programmed_sd_ml`: uncertainty of the programmed volume (boluses nobody counted).
+    `expected_ml` is the residual by programmed arithmetic, below zero if the pump should have run dry. `usual` is the ratio of delivered to programmed volume
+    that is usual for this pump (flow_belief.FlowBelief.usual); None: a pump never measured.
     `injected_ml` and `measured_after_ml`: what went in, and what was measured in the reservoir afterwards.
     """
     rules = rules or shipped_rules()
     programmed_ml = volume_after_last_fill_ml - expected_ml
+    expected_ml = max(0.0, expected_ml)
     delivered_ml = volume_after_last_fill_ml - aspirated_ml
     difference_ml = expected_ml - aspirated_ml
     ratio = surprise_sd = None
     flags = _remeasure_by_difference(difference_ml, rules)
     if programmed_ml > 0:
-        residual = Residual(delivered_ml, programmed_ml, programmed_sd_ml)
-        usual = flow or drifted(prior(rules, accuracy_pct), rules)
-        ratio, surprise_sd = residual.ratio, surprise(usual, residual, rules)
-        flags += _remeasure_by_accuracy(residual, accuracy_pct)
-        flags += _flow_flags(residual, surprise_sd, usual, rules)
-        flags += _found_empty(aspirated_ml, expected_ml, surprise_sd, rules)
+        usual = usual or drifted(prior(rules, accuracy_pct), rules).flow_ratio
+        ratio = delivered_ml / programmed_ml
+        surprise_sd = surprise(usual, ratio, programmed_ml, rules)
+        change = f"{100 * (ratio - 1):+.0f} %"
+        measured = f"{delivered_ml:.1f} mL delivered for {programmed_ml:.1f} mL programmed ({change})"
+        found_empty = aspirated_ml <= rules.found_empty_ml
+        flags += _remeasure_by_accuracy(ratio, accuracy_pct, measured)
+        flags += _flow_flags(surprise_sd, usual, found_empty, measured, rules)
+        if found_empty:
+            flags += _pocket_fill_when_empty(expected_ml, surprise_sd, rules)
     if injected_ml is not None and measured_after_ml is not None:
         flags += pocket_fill_flags(injected_ml, measured_after_ml, reservoir_ml, rules)
     return Reconciliation(
@@ -96,27 +100,30 @@ def _remeasure_by_difference(difference_ml: float, rules: RefillRules) -> list[F
     return [Flag(REMEASURE, "difference_above_limit", sentence)]
 
 
-def _remeasure_by_accuracy(residual: Residual, accuracy_pct: float | None) -> list[Flag]:
-    if accuracy_pct is None or abs(residual.ratio - 1) * 100 <= accuracy_pct:
+def _remeasure_by_accuracy(ratio: float, accuracy_pct: float | None, measured: str) -> list[Flag]:
+    if accuracy_pct is None or abs(ratio - 1) * 100 <= accuracy_pct:
         return []
-    sentence = f"{_delivered(residual)}, outside the labelled {accuracy_pct:g} %: measure again"
+    sentence = f"{measured}, outside the labelled {accuracy_pct:g} %: measure again"
     return [Flag(REMEASURE, "outside_labelled_accuracy", sentence)]
 
 
-def _flow_flags(residual: Residual, surprise_sd: float, usual: FlowRatio, rules: RefillRules) -> list[Flag]:
-    if abs(surprise_sd) <= rules.flow_flag:
+def _flow_flags(
+    surprise_sd: float, usual: FlowRatio, found_empty: bool, measured: str, rules: RefillRules
+) -> list[Flag]:
+    """An empty reservoir shows only part of what is missing, so less surprise is enough."""
+    over = surprise_sd > (rules.flow_flag_when_empty if found_empty else rules.flow_flag)
+    if not over and surprise_sd >= -rules.flow_flag:
         return []
-    over = surprise_sd > 0
     sentence = (
-        f"{_delivered(residual)}, {abs(surprise_sd):.1f} standard deviations {'above' if over else 'below'}"
+        f"{measured}, {abs(surprise_sd):.1f} standard deviations {'above' if over else 'below'}"
         f" the {usual.mean:.2f} times that is usual for this pump"
     )
     return [Flag(POSSIBLE_OVER_INFUSION if over else POSSIBLE_UNDER_INFUSION, "flow_ratio_surprise", sentence)]
 
 
-def _found_empty(aspirated_ml: float, expected_ml: float, surprise_sd: float, rules: RefillRules) -> list[Flag]:
+def _pocket_fill_when_empty(expected_ml: float, surprise_sd: float, rules: RefillRules) -> list[Flag]:
     """An empty reservoir hides how much is missing: a fill beside the reservoir is as likely as a fast pump."""
-    if aspirated_ml > rules.found_empty_ml or surprise_sd <= rules.flow_flag:
+    if surprise_sd <= rules.flow_flag_when_empty:
         return []
     sentence = f"found empty with {expected_ml:.1f} mL expected: the last fill may have missed the reservoir"
     return [Flag(POSSIBLE_POCKET_FILL, "found_empty", sentence)]
@@ -132,10 +139,3 @@ def pocket_fill_flags(
         return []
     sentence = f"{injected_ml:.1f} mL injected but {measured_ml:.1f} mL measured, more than {limit_ml:g} mL missing"
     return [Flag(POSSIBLE_POCKET_FILL, "injected_above_measured", sentence)]
-
-
-def _delivered(residual: Residual) -> str:
-    return (
-        f"{residual.delivered_ml:.1f} mL delivered for {residual.programmed_ml:.1f} mL programmed"
-        f" ({100 * (residual.ratio - 1):+.0f} %)"
-    )

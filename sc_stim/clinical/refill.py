@@ -5,17 +5,19 @@ blind to a fast pump, a leak or a fill beside the reservoir. Here the flow ratio
 refills, and the chance of an empty pump before the visit is a clock of its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sc_stim.clinical.delivery import day_number, instant, local_date
+from sc_stim.clinical.bolus_use import rates_around
+from sc_stim.clinical.delivery import day_number, day_programmed, exposure, instant, local_date
 from sc_stim.clinical.drugs import Formulary, UnknownDrug, shipped_formulary
-from sc_stim.clinical.empty_time import EmptyTime, day_delivered, delivered_ml
-from sc_stim.clinical.flow_ratio import FlowRatio
-from sc_stim.clinical.pump_history import PumpHistory, PumpKnowledge
+from sc_stim.clinical.empty_time import EmptyTime
+from sc_stim.clinical.flow_belief import FlowRatio
+from sc_stim.clinical.pump_history import PumpHistory, PumpKnowledge, habit_sd_per_day
 from sc_stim.clinical.pump_record import PumpRecord
 from sc_stim.clinical.reconciliation import Reconciliation
 from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
@@ -35,6 +37,8 @@ UNVERIFIED_FIGURE: Final = "unverified_figure"
 # A pump that would last longer than this is bound by other clocks.
 _HORIZON_DAYS: Final = 3650.0
 _EARLY_FILLS: Final = 3
+# The empty clock gives the last day whose noon comes before the moment that must not be passed.
+_NOON: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,25 @@ class _Judgement:
         self.known: PumpKnowledge = history.learn(rules)
         self.programme = history.programme(self.fill_day, inf, history.counted(self.fill_day, now))
         self.stability = formulary.stability(self.pump.drugs, first_fill=self.fill_number == 1)
-        self.rates = self.known.use.rates(rules) if self._allows_boluses() else ((1.0, 0.0),)
-        self.empty_time = EmptyTime(
-            self.fill.filled_ml - floor_ml, rules.syringe_sd_ml, self.known.flow, self.rates, self.programme
+        self.allowed_per_day = max(
+            (row.max_boluses_per_day for row in self.programme if row.allows_boluses), default=0.0
         )
+        self.rates, self.high_rate = self._bolus_rates()
+        self.empty_time = EmptyTime(
+            self.fill.filled_ml - floor_ml, rules.syringe_sd_ml, self.known.belief, self.rates, self.programme
+        )
+
+    def _bolus_rates(self) -> tuple[Sequence[tuple[float, float]], float]:
+        """Weighted boluses per day of this interval, and more of them than the patient is likely to take.
+
+        Nothing known of the patient's use: every allowed bolus is taken (the Prometra refill rule, manualshive.com
+        PTC p5).
+        """
+        if not self.allowed_per_day or not self.known.habit.intervals:
+            return ((1.0, self.allowed_per_day),), self.allowed_per_day
+        usual = self.known.belief.boluses_per_day
+        habit_sd = habit_sd_per_day(self.known, self.allowed_per_day, self.rules)
+        return rates_around(usual, habit_sd), usual + self.rules.bolus_high_sd * habit_sd
 
     def forecast(self) -> Forecast | Refused:
         earliest_empty = self._day(self.empty_time.day_of(self._accepted_chance()))
@@ -158,7 +177,7 @@ class _Judgement:
             empty=EmptyDates(*(self._date(self._day(self.empty_time.day_of(chance))) for chance in (0.05, 0.5, 0.95))),
             earliest_empty=instant(earliest_empty) if earliest_empty is not None else None,
             expected_residual_ml=self._expected_residual_ml(),
-            flow_ratio=self.known.flow,
+            flow_ratio=self.known.belief.flow_ratio,
             flags=self._flags(),
             last_refill=self.known.last_refill,
         )
@@ -167,8 +186,7 @@ class _Judgement:
         fill_date = local_date(self.fill_day, self.zone)
         low_reservoir = self._low_reservoir_date()
         dates = (
-            # The last day that is over before the chance is reached: a visit at any hour of it is in time.
-            (EMPTY_PROBABILITY, _day_before(self._date(earliest_empty))),
+            (EMPTY_PROBABILITY, self._date(earliest_empty - _NOON if earliest_empty is not None else None)),
             (LOW_RESERVOIR, low_reservoir),
             (DRUG_STABILITY, fill_date + timedelta(days=self.stability.value)),
             (MAX_INTERVAL, fill_date + timedelta(days=self.rules.max_interval_d)),
@@ -179,7 +197,7 @@ class _Judgement:
     def _low_reservoir_date(self) -> date | None:
         """When the pump's own arithmetic reaches its alarm, with as many boluses as may be taken, less the margin."""
         volume_ml = self.fill.filled_ml - self._alarm_ml()
-        day = day_delivered(self.programme, self.known.use.high_per_day(self.rules), volume_ml)
+        day = day_programmed(self.programme, self.high_rate, volume_ml)
         reached = self._date(self._day(day))
         return reached - timedelta(days=self.pump.margin_days) if reached is not None else None
 
@@ -188,16 +206,14 @@ class _Judgement:
         return self.rules.low_reservoir_alarm_ml if recorded is None else recorded
 
     def _accepted_chance(self) -> float:
-        early = self.fill_number <= _EARLY_FILLS and self._allows_boluses()
+        early = self.fill_number <= _EARLY_FILLS and self.allowed_per_day > 0
         return self.rules.empty_chance_early_boluses if early else self.rules.empty_chance
 
-    def _allows_boluses(self) -> bool:
-        return any(stretch.allows_boluses for stretch in self.programme)
-
     def _expected_residual_ml(self) -> float:
-        days = self.now - self.fill_day
-        programmed = sum(weight * delivered_ml(self.programme, rate, days) for weight, rate in self.rates)
-        return max(0.0, self.fill.filled_ml - self.known.flow.mean * programmed)
+        mean_rate = sum(weight * rate for weight, rate in self.rates)
+        exposed = exposure(self.programme, mean_rate, self.now - self.fill_day)
+        programmed_ml = exposed.known_ml + mean_rate * exposed.ml_per_rate
+        return max(0.0, self.fill.filled_ml - self.known.belief.ratio * programmed_ml)
 
     def _flags(self) -> tuple[str, ...]:
         found = self.known.last_refill.flag_names if self.known.last_refill else ()
@@ -210,6 +226,3 @@ class _Judgement:
     def _date(self, day: float | None) -> date | None:
         return local_date(day, self.zone) if day is not None else None
 
-
-def _day_before(day: date | None) -> date | None:
-    return day - timedelta(days=1) if day is not None else None

@@ -24,6 +24,7 @@ class RefillRules:
     small_pump_up_to_ml: float
     found_empty_ml: float
     flow_flag: float
+    flow_flag_when_empty: float
     flow_downweight: float
     flow_prior_mean: float
     flow_prior_sd: float
@@ -32,6 +33,7 @@ class RefillRules:
     emptying_sd_ml: float
     bolus_cv: float
     bolus_cv_weight: float
+    bolus_least_share: float
     bolus_high_sd: float
 
 

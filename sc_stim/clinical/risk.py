@@ -5,7 +5,7 @@ that has stopped stands above all others, and one without a forecast counts as e
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
@@ -69,9 +69,9 @@ class Risk:
 
     running: bool
     weighted_hours: float
-    label: RiskLabel
-    hours_until_empty: float | None
-    reasons: tuple[Reason, ...]
+    label: RiskLabel = field(compare=False)
+    hours_until_empty: float | None = field(compare=False)
+    reasons: tuple[Reason, ...] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from flask import current_app, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 from marshmallow import fields
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from sc_stim.api.fields import Schema
@@ -60,7 +60,8 @@ def page(
         if key.info.get("phi"):
             raise ValueError(f"{key} names a person: it must not be a sort key, which stands in the address")
     if "cursor" in query:
-        after = tuple_(*_read_cursor(query["cursor"], keys))
+        values = zip(_read_cursor(query["cursor"], keys), keys, strict=True)
+        after = tuple_(*(literal(value, key.type) for value, key in values))
         statement = statement.where(tuple_(*keys) < after if newest_first else tuple_(*keys) > after)
     order = [key.desc() if newest_first else key for key in keys]
     rows = db.session.execute(statement.add_columns(*keys).order_by(*order).limit(query["limit"] + 1)).all()

@@ -16,6 +16,10 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[dt.datetime]:
+        return dt.datetime
+
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
         if value is None:
             return None
@@ -38,6 +42,9 @@ def new_public_id() -> uuid.UUID:
 # SQLite only numbers rows itself in an INTEGER key; JSONB on PostgreSQL keeps documents comparable.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB, "postgresql")
+OptionalJson = JSON(none_as_null=True).with_variant(
+    JSONB(none_as_null=True), "postgresql"
+)  # None: no value at all
 
 Key = Annotated[int, mapped_column(BigKey, primary_key=True, autoincrement=True)]
 PublicId = Annotated[uuid.UUID, mapped_column(Uuid, unique=True, default=new_public_id)]

@@ -8,7 +8,17 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from sc_stim.extensions import db
-from sc_stim.models.base import PHI, BigKey, Json, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.base import (
+    PHI,
+    BigKey,
+    JsonDict,
+    JsonList,
+    Key,
+    OptionalJson,
+    PublicId,
+    UtcDateTime,
+    Versioned,
+)
 from sc_stim.models.clinic import User
 from sc_stim.models.patient import Patient
 from sc_stim.models.replaced import not_replaced
@@ -99,7 +109,7 @@ class DeviceSetting(db.Model):
     amplitude_ma: Mapped[float | None]
     pulse_width_us: Mapped[float | None]
     rate_hz: Mapped[float | None]
-    contacts: Mapped[list[Any] | None] = mapped_column(Json)
+    contacts: Mapped[list[Any] | None] = mapped_column(OptionalJson)
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     prescribed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
@@ -126,14 +136,12 @@ class Fill(db.Model):
     drug_lot: Mapped[str | None] = mapped_column(String(40))
     drug_expires_on: Mapped[dt.date | None]
     flags: Mapped[JsonList] = mapped_column(default=list)
-    reconciliation: Mapped[dict[str, Any] | None] = mapped_column(
-        Json
-    )  # as judged when the fill was recorded
+    reconciliation: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)  # as judged when recorded
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(Json)  # as the second person read them
+    confirmed_values: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)  # as the second person read
     replaces_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("fill.id"), unique=True)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sc_stim.extensions import db
-from sc_stim.models.base import BigKey, Json, JsonDict, Key, PublicId, UtcDateTime
+from sc_stim.models.base import BigKey, JsonDict, Key, OptionalJson, PublicId, UtcDateTime
 
 
 class SampleIdentity:
@@ -52,7 +52,7 @@ class StimulatorSample(SampleIdentity, db.Model):
     battery_pct: Mapped[float | None]
     battery_v: Mapped[float | None]
     charged_s: Mapped[float | None]
-    impedance_ohm: Mapped[list[Any] | None] = mapped_column(Json)
+    impedance_ohm: Mapped[list[Any] | None] = mapped_column(OptionalJson)
     ecap_in_window_pct: Mapped[float | None]
     posture: Mapped[str | None] = mapped_column(String(32))
 
@@ -63,7 +63,7 @@ class DeviceEvent(SampleIdentity, db.Model):
 
     kind: Mapped[str] = mapped_column(String(32))
     state: Mapped[str | None] = mapped_column(String(10))
-    detail: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    detail: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)
 
 
 class DeviceState(db.Model):
@@ -74,7 +74,7 @@ class DeviceState(db.Model):
     device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False)
     clinic_id: Mapped[int] = mapped_column(BigKey, index=True)
     measured_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    sample: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    sample: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)
     heard_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime, index=True)
     online: Mapped[bool | None]
     online_changed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

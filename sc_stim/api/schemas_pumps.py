@@ -1,5 +1,7 @@
 """Refill visits, the forecast of the next one, and the worklist of all pumps."""
 
+from typing import Any
+
 from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time
@@ -84,17 +86,24 @@ class FillQuerySchema(PageQuery):
     )
 
 
+class WrittenDay(fields.String):
+    """A date that is text already."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"format": "date"}, **kwargs)
+
+
 class ClockSchema(Schema):
     name = fields.String(required=True)
-    date = Day(required=True)
+    date = WrittenDay(required=True)
 
 
 class EmptyDatesSchema(Schema):
     """When the reservoir is empty with a chance of 5, 50 and 95 %; null: not within ten years."""
 
-    p05 = Day(required=True, allow_none=True)
-    p50 = Day(required=True, allow_none=True)
-    p95 = Day(required=True, allow_none=True)
+    p05 = WrittenDay(required=True, allow_none=True)
+    p50 = WrittenDay(required=True, allow_none=True)
+    p95 = WrittenDay(required=True, allow_none=True)
 
 
 class FlowRatioSchema(Schema):
@@ -108,7 +117,7 @@ class ForecastSchema(Schema):
     pump = fields.UUID(required=True)
     at = Time(required=True)
     model_version = fields.String(required=True)
-    refill_by = Day(required=True, allow_none=True)
+    refill_by = WrittenDay(required=True, allow_none=True)
     binding_clock = fields.String(required=True, allow_none=True)
     clocks = fields.List(
         fields.Nested(ClockSchema),

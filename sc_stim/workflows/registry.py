@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from sc_stim.models import Assessment, Device, DeviceState, Lead, Patient, Treatment
 from sc_stim.models.base import PHI
@@ -143,6 +144,7 @@ def change_device(
         device.leads.clear()
         session.flush()  # positions are unique: the old ones go before the new ones come
         device.leads.extend(_leads(leads))
+        flag_modified(device, "model")  # the version covers the leads too
         changed["leads"] = None
     _check_device(device, at)
     session.flush()

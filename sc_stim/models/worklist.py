@@ -33,17 +33,15 @@ def refills_due(session: Session, clinic_id: int, until: dt.date, limit: int) ->
 def count_refills_due(session: Session, clinic_id: int, days: Collection[dt.date]) -> list[int]:
     """How many pumps are to be refilled by each of these days."""
     due = [func.count().filter(Forecast.refill_by <= day) for day in days]
-    statement = select(*due).select_from(Forecast).join(Device, Device.id == Forecast.device_id)
-    found = session.execute(
-        in_clinic(statement, Forecast, clinic_id).where(Device.explanted_on.is_(None))
-    ).one()
-    return list(found)
+    return list(session.execute(implanted_pumps(clinic_id).with_only_columns(*due)).one())
 
 
 def pumps_without_forecast(session: Session, clinic_id: int, limit: int) -> Sequence[Row[Any]]:
     """Rows of (Device, Patient, DeviceState, Forecast) whose forecast was refused, or None where none was made yet."""
     statement = implanted_pumps(clinic_id).where(Forecast.refill_by.is_(None))
-    return session.execute(statement.order_by(Forecast.danger.desc(), Device.id).limit(limit)).all()
+    return session.execute(
+        statement.order_by(Forecast.danger.desc().nulls_last(), Device.id).limit(limit)
+    ).all()
 
 
 def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int) -> Sequence[Row[Any]]:

@@ -98,27 +98,26 @@ def create_scene() -> Scene:
 
 
 def _worklist_pumps(clinic: Clinic) -> None:
-    """(name, drugs, mL left, days to the refill, danger, risk, reasons)."""
-    due = (
-        ("Okafor", "Chidi", [{"name": "baclofen", "mg_per_ml": 2.0}], 3.4, 3, 90.0, "high", ["life_threatening_withdrawal"]),
-        ("Lindqvist", "Astrid", [{"name": "morphine", "mg_per_ml": 10.0}], 2.9, 2, 40.0, "medium", ["opioid_withdrawal"]),
-        (
-            "García Márquez-Hohenstein", "María del Carmen",
-            [{"name": "hydromorphone", "mg_per_ml": 5.0}, {"name": "bupivacaine", "mg_per_ml": 7.5}], 1.8, -2, 60.0, "high",
-            ["overdue", "possible_over_infusion", "opioid_withdrawal"],
-        ),
-        ("Novák", "Jiří", [{"name": "ziconotide", "mg_per_ml": 0.025}], 8.2, 9, 5.0, "low", []),
-    )  # fmt: skip
+    baclofen, morphine = {"name": "baclofen", "mg_per_ml": 2.0}, {"name": "morphine", "mg_per_ml": 10.0}
+    mixture = [{"name": "hydromorphone", "mg_per_ml": 5.0}, {"name": "bupivacaine", "mg_per_ml": 7.5}]
+    ziconotide = {"name": "ziconotide", "mg_per_ml": 0.025}
+    overdue = ["overdue", "possible_over_infusion", "opioid_withdrawal"]
+    due = (  # family and given name, drugs, mL left, days to the refill, danger, risk, reasons
+        ("Okafor", "Chidi", [baclofen], 3.4, 3, 90.0, "high", ["life_threatening_withdrawal"]),
+        ("Lindqvist", "Astrid", [morphine], 2.9, 2, 40.0, "medium", ["opioid_withdrawal"]),
+        ("García Márquez-Hohenstein", "María del Carmen", mixture, 1.8, -2, 60.0, "high", overdue),
+        ("Novák", "Jiří", [ziconotide], 8.2, 9, 5.0, "low", []),
+    )
     for family, given, drugs, left_ml, days, danger, risk, reasons in due:
         pump = _pump(clinic, family, given, left_ml, drugs)
         result = {"drugs": drugs, "reasons": reasons, "flags": []}
         create_forecast(pump=pump, days=days, danger=danger, risk=risk, result=result)
-    later = _pump(clinic, "Petrov", "Ilya", 15.0, due[1][2])
+    later = _pump(clinic, "Petrov", "Ilya", 15.0, [morphine])
     create_forecast(pump=later, days=60)
     refused = _pump(clinic, "Haddad", "Leila", 11.0, [])
     create_forecast(pump=refused, days=None, refused="unknown_concentration", danger=70.0)
     silent = builders.create_patient(clinic=clinic, family_name="Moreau", given_name="Hélène", phone=None)
-    device = builders.create_stimulator(patient=silent)
+    device = builders.create_stimulator(patient=silent, created_at=AT - 90 * DAY)
     builders.create_device_state(
         device=device, heard_at=AT - 3 * DAY, measured_at=AT - 3 * DAY, online=False, sample={}
     )
@@ -192,7 +191,10 @@ def _samples(pump: Device, stimulator: Device) -> None:
     )
     builders.create_device_state(
         device=stimulator, measured_at=AT - HOUR / 2,
-        sample={"state": "off", "program": "A", "amplitude_ma": 4.2, "pulse_width_us": 300.0, "rate_hz": 50.0, "battery_pct": 61.0},
+        sample={
+            "state": "off", "program": "A", "amplitude_ma": 4.2, "pulse_width_us": 300.0, "rate_hz": 50.0,
+            "battery_pct": 61.0,
+        },
         clock_error_s=-2820.0, unknown_fields=3,
     )  # fmt: skip
     db.session.add(
@@ -266,7 +268,8 @@ def _told(pump: Device, stimulator: Device) -> None:
 def _pathway(patient: Patient) -> None:
     steps = (
         ("physical_therapy", 1200, 1000, 10.0), ("medication", 1100, None, 20.0),
-        ("stimulator_trial", 400, 393, 55.0), ("stimulator_implant", 380, None, None), ("pump_implant", 300, None, None),
+        ("stimulator_trial", 400, 393, 55.0), ("stimulator_implant", 380, None, None),
+        ("pump_implant", 300, None, None),
     )  # fmt: skip
     for kind, started, ended, relief in steps:
         db.session.add(

@@ -23,7 +23,9 @@ WHO_MAY = {
     "/audit": {"auditor"},
     "/clinic": {"admin"},
 }
-FORMS = {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")} | {"/patients": CARE}
+FORMS = {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")} | {
+    "/patients": CARE
+}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -56,7 +58,10 @@ def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, v
 
 def test_every_page_is_in_the_table_of_this_test(app):
     rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("web.")}
-    tested = {path.replace("{alert}", "<uuid:public_id>").replace("{patient}", "<uuid:public_id>") for path in WHO_MAY | FORMS}
+    tested = {
+        path.replace("{alert}", "<uuid:public_id>").replace("{patient}", "<uuid:public_id>")
+        for path in WHO_MAY | FORMS
+    }
 
     assert rules - tested == {"/", "/sign-in", "/sign-out", "/static/<name>"}
 
@@ -111,4 +116,6 @@ def test_an_engineer_reads_no_patients_name(scene, visit):
     page = visit(scene.engineer).page("/devices")
 
     assert "SN0" in page.html
-    assert not [name for name in ("Okafor", "Moreau", "Haddad", "Ada", "Yıldız", "5550100") if name in page.html]
+    assert not [
+        name for name in ("Okafor", "Moreau", "Haddad", "Ada", "Yıldız", "5550100") if name in page.html
+    ]

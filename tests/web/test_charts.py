@@ -53,7 +53,9 @@ def test_days_before_the_device_was_there_are_not_missing():
 def test_nothing_is_missing_after_the_device_was_taken_out():
     chart = drawn({9: 4.0}, until=TODAY - 7 * DAY)
 
-    assert [(row.first, row.last) for row in chart.rows if row.value is None] == [(TODAY - 8 * DAY, TODAY - 8 * DAY)]
+    assert [(row.first, row.last) for row in chart.rows if row.value is None] == [
+        (TODAY - 8 * DAY, TODAY - 8 * DAY)
+    ]
 
 
 def test_history_older_than_the_record_of_the_device_is_shown_with_its_gaps():
@@ -79,7 +81,9 @@ def test_a_value_outside_the_scale_stays_within_the_plot():
 def test_the_same_day_stands_at_the_same_place_in_every_chart_of_an_axis():
     axis = charts.axis(TODAY, 30)
     one = charts.chart(PAIN, axis, NRS, {TODAY: 3.0}, country="DE", since=axis.first)
-    other = charts.chart(PAIN, axis, Scale(0, 24, (0, 24)), {TODAY: 20.0}, country="DE", since=TODAY, style="bars")
+    other = charts.chart(
+        PAIN, axis, Scale(0, 24, (0, 24)), {TODAY: 20.0}, country="DE", since=TODAY, style="bars"
+    )
 
     assert one.points[0].x_pct == other.points[0].x_pct == one.now_pct
 
@@ -144,21 +148,23 @@ def test_a_scale_without_height_is_refused():
 
 
 @given(st.dictionaries(days_ago, st.floats(0, 10)), st.sampled_from([30, 90, 365]), days_ago, st.booleans())
-def test_every_day_is_told_once_in_order_and_every_position_lies_within_the_plot(values, days, since_ago, bars):
+def test_every_day_is_told_once_in_order_and_every_position_lies_within_the_plot(
+    values, days, since_ago, bars
+):
     axis = charts.axis(TODAY, days, [TODAY + 7 * DAY])
     by_day = {TODAY - ago * DAY: value for ago, value in values.items()}
     since = TODAY - since_ago * DAY
-    chart = charts.chart(
-        PAIN, axis, NRS, by_day, country="DE", since=since, style="bars" if bars else "line"
-    )
+    chart = charts.chart(PAIN, axis, NRS, by_day, country="DE", since=since, style="bars" if bars else "line")
 
     told = [row.first + index * DAY for row in chart.rows for index in range((row.last - row.first).days + 1)]
     assert told == sorted(set(told))
-    assert {row.first for row in chart.rows if row.value is not None} == {day for day in by_day if day in axis}
+    assert {row.first for row in chart.rows if row.value is not None} == {
+        day for day in by_day if day in axis
+    }
     begin = max(axis.first, min([since, *(day for day in by_day if day in axis)]))
     assert set(told) >= {begin + index * DAY for index in range((TODAY - begin).days)}
     assert all(0 <= point.x_pct <= 100 and 0 <= point.y_px <= PLOT_HEIGHT_PX for point in chart.points)
-    assert all(0 <= span.x_pct and span.x_pct + span.width_pct <= 100.01 for span in chart.missing)
+    assert all(span.x_pct >= 0 and span.x_pct + span.width_pct <= 100.01 for span in chart.missing)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3))

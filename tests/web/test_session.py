@@ -7,7 +7,14 @@ from sqlalchemy import select
 from sc_stim.extensions import db
 from sc_stim.models import AuditEntry
 from tests import builders
-from tests.web.pages import Page
+from tests.web.pages import Page, Visitor
+
+
+def signed_in(visit) -> Visitor:
+    """By the form, as everybody else."""
+    visitor = visit(None)
+    assert visitor.sign_in(builders.create_user(role="nurse")).status_code == 303
+    return visitor
 
 
 def actions() -> list[str]:
@@ -51,7 +58,9 @@ def test_the_password_is_never_sent_back(visit):
     page = visitor.submitted("/sign-in", 422, email="nobody@example.org", password="a secret phrase")
 
     assert "a secret phrase" not in page.html
-    assert [field.get("value") for field in page.all("input") if field.get("id") == "email"] == ["nobody@example.org"]
+    assert [field.get("value") for field in page.all("input") if field.get("id") == "email"] == [
+        "nobody@example.org"
+    ]
 
 
 def test_many_failures_are_stopped_and_a_success_costs_nothing(visit):
@@ -88,19 +97,29 @@ def test_the_page_that_was_asked_for_opens_after_signing_in(visit):
 
     assert asked.status_code == 302
     visitor.page(asked.location)
-    assert visitor.post(asked.location, email=user.email, password=builders.PASSWORD).location == "/alerts?show=shelved"
+    assert (
+        visitor.post(asked.location, email=user.email, password=builders.PASSWORD).location
+        == "/alerts?show=shelved"
+    )
 
 
 @pytest.mark.parametrize(
     "address",
-    ["https://example.org/", "//example.org/worklist", "/%5Cexample.org", "javascript:alert(1)", "/nowhere", "worklist"],
+    [
+        "https://example.org/",
+        "//example.org/worklist",
+        "/%5Cexample.org",
+        "javascript:alert(1)",
+        "/nowhere",
+        "worklist",
+    ],
 )
 def test_signing_in_leads_to_no_address_that_is_not_ours(visit, address):
     assert visit(None).sign_in(builders.create_user(role="nurse"), next_page=address).location == "/"
 
 
 def test_without_a_click_for_thirty_minutes_the_session_is_over(visit, monkeypatch):
-    visitor = visit(builders.create_user(role="nurse"))
+    visitor = signed_in(visit)
     signed_at = itsdangerous.TimestampSigner("any").get_timestamp()
 
     def let_pass(minutes: float) -> None:
@@ -116,7 +135,7 @@ def test_without_a_click_for_thirty_minutes_the_session_is_over(visit, monkeypat
 
 
 def test_after_twelve_hours_the_session_is_over_however_busy(visit, time):
-    visitor = visit(builders.create_user(role="nurse"))
+    visitor = signed_in(visit)
     time.pass_by(hours=11)
     assert visitor.get("/worklist").status_code == 200
     time.pass_by(hours=1, seconds=1)
@@ -166,7 +185,9 @@ def test_a_form_without_its_token_changes_nothing(visit):
 def test_a_sign_in_page_that_was_open_over_the_weekend_is_shown_anew(visit):
     visitor = visit(None)
 
-    page = visitor.done("/sign-in?next=/alerts", email="nurse@example.org", password="whatever", csrf_token="old")
+    page = visitor.done(
+        "/sign-in?next=/alerts", email="nurse@example.org", password="whatever", csrf_token="old"
+    )
 
     assert "open for too long" in page.text
     assert [form.get("action") for form in page.all("form")] == ["/sign-in?next=/alerts"]

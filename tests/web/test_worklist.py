@@ -37,7 +37,11 @@ def due_pump(clinic: Clinic, family_name: str = "Example", **forecast: object) -
 def names(page: Page) -> list[str]:
     """The patients in the list of pumps to refill, from the top."""
     refills = next(section for section in page.all("section") if section.get("id") == "refills")
-    return ["".join(link.itertext()).split(",")[0] for link in refills.iter("a") if link.get("href").startswith("/patients/")]
+    return [
+        "".join(link.itertext()).split(",")[0]
+        for link in refills.iter("a")
+        if link.get("href").startswith("/patients/")
+    ]
 
 
 @both_databases
@@ -77,7 +81,9 @@ def test_danger_comes_before_the_date(clinic, nurse, visit):
         ("?due=%27", ["Overdue", "Within-14"]),
     ],
 )
-def test_the_window_chooses_what_is_shown_and_overdue_pumps_are_always_there(clinic, nurse, visit, query, shown):
+def test_the_window_chooses_what_is_shown_and_overdue_pumps_are_always_there(
+    clinic, nurse, visit, query, shown
+):
     due_pump(clinic, "Overdue", days=-40)
     due_pump(clinic, "Within-14", days=14)
     due_pump(clinic, "Within-30", days=30)
@@ -113,7 +119,9 @@ def test_dates_stand_in_the_order_of_the_clinics_country(visit):
 def test_what_is_missing_is_said_and_never_looks_like_good_news(clinic, nurse, visit):
     patient = builders.create_patient(clinic=clinic, phone=None)
     pump = builders.create_pump(patient=patient)
-    create_forecast(pump=pump, days=3, earliest_empty_on=None, result={"drugs": [{"name": "morphine", "mg_per_ml": None}]})
+    create_forecast(
+        pump=pump, days=3, earliest_empty_on=None, result={"drugs": [{"name": "morphine", "mg_per_ml": None}]}
+    )
 
     row = visit(nurse).page("/worklist").texts("tr")[1]
 
@@ -144,7 +152,10 @@ def test_empty_lists_say_what_to_do(nurse, visit):
     page = visitor.page("/worklist")
 
     assert "No pump is due within 14 days. Look 30 days ahead." in page.within("refills")
-    assert "check that it is registered, implanted and has its last fill" in visitor.page("/worklist?due=30").text
+    assert (
+        "check that it is registered, implanted and has its last fill"
+        in visitor.page("/worklist?due=30").text
+    )
     assert "No other alert is open." in page.within("alerts")
     assert "Every implanted device has reported in time." in page.within("silent")
 
@@ -213,10 +224,14 @@ def test_silence_on_the_page_is_the_silence_of_the_rule(clinic, measured_ago, he
 
 def test_the_longest_silent_device_comes_first_with_what_is_done_about_it(clinic, nurse, visit):
     for name, hours in (("A-While", 5), ("Long", 50)):
-        device = builders.create_stimulator(patient=builders.create_patient(clinic=clinic, family_name=name), created_at=AT - 60 * HOUR)
+        device = builders.create_stimulator(
+            patient=builders.create_patient(clinic=clinic, family_name=name), created_at=AT - 60 * HOUR
+        )
         builders.create_device_state(device=device, measured_at=AT - hours * HOUR, heard_at=AT - hours * HOUR)
         if name == "Long":
-            builders.create_alert(patient=device.patient, device=device, condition="no_data", state="acknowledged")
+            builders.create_alert(
+                patient=device.patient, device=device, condition="no_data", state="acknowledged"
+            )
 
     lane = visit(nurse).page("/worklist").within("silent")
 

@@ -33,7 +33,9 @@ def _app() -> Flask:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port of the web pages.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port of the web pages."
+)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -42,7 +44,9 @@ def _app() -> Flask:
     help="Where the demo lives; started again on the same directory it goes on where it was.",
 )
 @click.option("--patients", type=click.IntRange(8, 500), default=30, show_default=True)
-@click.option("--days", type=click.IntRange(30, 730), default=120, show_default=True, help="History to begin with.")
+@click.option(
+    "--days", type=click.IntRange(30, 730), default=120, show_default=True, help="History to begin with."
+)
 @click.option("--exit-after", type=click.FloatRange(0), help="Stop this many seconds after READY.")
 def demo(port: int, data_dir: Path, patients: int, days: int, exit_after: float | None) -> None:
     """Run the whole stack on this machine, on loopback only, with a seeded clinic and simulated devices.
@@ -66,7 +70,9 @@ def web() -> None:
 
 
 @main.command()
-@click.option("--shards", default="0-f", show_default=True, help="Which sixteenths of the fleet, e.g. 0-7 or 8-f.")
+@click.option(
+    "--shards", default="0-f", show_default=True, help="Which sixteenths of the fleet, e.g. 0-7 or 8-f."
+)
 def ingest(shards: str) -> None:
     """Take telemetry from the broker into the database. Example: sc-stim ingest --shards 0-7"""
     from sqlalchemy import create_engine
@@ -100,7 +106,16 @@ def worker(concurrency: int) -> None:
 
     app = _app()
     pool = "solo" if concurrency == 1 else "prefork"
-    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", QUEUE, "--without-gossip", "--without-mingle"]
+    options = [
+        "--pool",
+        pool,
+        "--concurrency",
+        str(concurrency),
+        "--queues",
+        QUEUE,
+        "--without-gossip",
+        "--without-mingle",
+    ]
     celery.worker_main(["worker", "--loglevel", app.config["SETTINGS"].log_level, *options])
 
 
@@ -111,7 +126,17 @@ def beat() -> None:
 
     app = _app()
     # No schedule file: it can be damaged, and nothing here depends on when a job last ran.
-    celery.start(["beat", "--loglevel", app.config["SETTINGS"].log_level, "--scheduler", "celery.beat:Scheduler", "--pidfile", ""])
+    celery.start(
+        [
+            "beat",
+            "--loglevel",
+            app.config["SETTINGS"].log_level,
+            "--scheduler",
+            "celery.beat:Scheduler",
+            "--pidfile",
+            "",
+        ]
+    )
 
 
 @main.group()
@@ -134,7 +159,9 @@ def users() -> None:
 
 
 @users.command("create")
-@click.option("--clinic", "clinic_name", required=True, help="Name of the clinic; made when there is none of it.")
+@click.option(
+    "--clinic", "clinic_name", required=True, help="Name of the clinic; made when there is none of it."
+)
 @click.option("--time-zone", help="IANA zone of a clinic that is made, e.g. Europe/Berlin.")
 @click.option("--country", help="Country of a clinic that is made, e.g. DE.")
 @click.option("--email", required=True)
@@ -151,8 +178,10 @@ def create_user(
     from sc_stim.workflows.refusals import Conflict, FieldRefused
 
     app = _app()
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else click.prompt(
-        "Password", hide_input=True, confirmation_prompt=True
+    password = (
+        sys.stdin.readline().rstrip("\n")
+        if password_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     with app.app_context():
         try:
@@ -241,10 +270,14 @@ def broker() -> None:
 
 @broker.command("init")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Its folder.")
-@click.option("--shards", multiple=True, default=("0-7", "8-f"), show_default=True, help="Of each ingest process.")
+@click.option(
+    "--shards", multiple=True, default=("0-7", "8-f"), show_default=True, help="Of each ingest process."
+)
 @click.option("--port", type=int, default=1883, show_default=True)
 @click.option("--user", help="Owner of the files: who Mosquitto runs as.")
-@click.option("--plugin", type=click.Path(path_type=Path), help="Path of the dynamic-security plugin where it will run.")
+@click.option(
+    "--plugin", type=click.Path(path_type=Path), help="Path of the dynamic-security plugin where it will run."
+)
 def init_broker(out: Path, shards: tuple[str, ...], port: int, user: str | None, plugin: Path | None) -> None:
     """Write Mosquitto's configuration and its first accounts. Example: sc-stim broker init --out /mosquitto/data"""
     from urllib.parse import unquote, urlsplit
@@ -254,7 +287,9 @@ def init_broker(out: Path, shards: tuple[str, ...], port: int, user: str | None,
     settings = _settings()
     admin = urlsplit(settings.broker_admin_url).password
     if not admin:
-        raise click.ClickException("SC_STIM_BROKER_ADMIN_URL must hold the password of the broker's administrator")
+        raise click.ClickException(
+            "SC_STIM_BROKER_ADMIN_URL must hold the password of the broker's administrator"
+        )
     write_broker_files(
         out,
         admin_password=unquote(admin),

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 class SettingsError(ValueError):
     """Settings are missing or wrong; `problems` names each variable and the fix."""
 
-    def __init__(self, problems: list[str]):
+    def __init__(self, problems: list[str]) -> None:
         super().__init__("Settings are not usable:\n  " + "\n  ".join(problems))
         self.problems = problems
 
@@ -80,7 +80,9 @@ class Settings:
         _url("postgresql+psycopg", "postgresql", "sqlite"),
         "PostgreSQL (postgresql://user:password@host/name) or SQLite (sqlite:////path/to/file.db)",
     )
-    redis_url: str = _setting(_url("redis", "rediss", "redis+socket"), "Redis or Valkey: Celery's queue, sign-in throttle")
+    redis_url: str = _setting(
+        _url("redis", "rediss", "redis+socket"), "Redis or Valkey: Celery's queue, sign-in throttle"
+    )
     mqtt_url: str = _setting(_url("mqtt", "mqtts"), "the broker, as mqtt://host:port or mqtts://host:port")
     mqtt_username: str = _setting(_text, "prefix of the ingest accounts at the broker", default="ingest")
     mqtt_password: str = _setting(_text, "password of the ingest accounts", repr=False)
@@ -91,9 +93,13 @@ class Settings:
         "account that may create device logins, as mqtt://user:password@host:port, or the word embedded",
         repr=False,
     )
-    secret_key: str = _setting(_secret, "signs sessions and the audit chain; at least 32 characters", repr=False)
+    secret_key: str = _setting(
+        _secret, "signs sessions and the audit chain; at least 32 characters", repr=False
+    )
     log_level: str = _setting(_level, "DEBUG, INFO, WARNING or ERROR", default="INFO")
-    secure_cookies: bool = _setting(_flag, "session cookie only over HTTPS; false only on loopback", default=True)
+    secure_cookies: bool = _setting(
+        _flag, "session cookie only over HTTPS; false only on loopback", default=True
+    )
     trusted_proxies: int = _setting(
         lambda text: int(text), "how many reverse proxies set X-Forwarded-For before us", default=0
     )

@@ -207,7 +207,9 @@ class Demo:
             down = self._supervisor.watch()
             if time.monotonic() > deadline:
                 why = "; ".join(f"{name}: {self._supervisor.last_line(name)}" for name in down)
-                raise DemoFailed(f"{what} did not come within {READY_WITHIN_S:.0f} s. Logs: {self._supervisor.logs}. {why}")
+                raise DemoFailed(
+                    f"{what} did not come within {READY_WITHIN_S:.0f} s. Logs: {self._supervisor.logs}. {why}"
+                )
             time.sleep(0.25)
 
     def _announce(self) -> None:

@@ -13,7 +13,18 @@ from sqlalchemy.orm import Session
 from sc_stim.access import ROLES
 from sc_stim.devices.broker_access import SALT_BYTES, Role, make_login
 from sc_stim.devices.dynsec import ingest_usernames
-from sc_stim.models import Assessment, BrokerLogin, Clinic, Device, DeviceSetting, Fill, Lead, Patient, Treatment, User
+from sc_stim.models import (
+    Assessment,
+    BrokerLogin,
+    Clinic,
+    Device,
+    DeviceSetting,
+    Fill,
+    Lead,
+    Patient,
+    Treatment,
+    User,
+)
 from sc_stim.models.patient import RISK_FACTORS
 from sc_stim.workflows import accounts, audit
 from sc_stim.workflows.audit import Actor
@@ -30,7 +41,9 @@ _PEOPLE = {
 }
 
 
-def seed(session: Session, cohort: simulated.Cohort, *, seal_key: bytes, at: dt.datetime) -> list[dict[str, str]]:
+def seed(
+    session: Session, cohort: simulated.Cohort, *, seal_key: bytes, at: dt.datetime
+) -> list[dict[str, str]]:
     """Make the clinic with its people, patients and devices; returns the sign-ins with their new passwords."""
     clinic = accounts.create_clinic(session, None, CLINIC, "Europe/Berlin", "DE", seal_key=seal_key, at=at)
     clinic.phone = "+49 30 0000000"
@@ -98,7 +111,9 @@ def _patient(
         indication_icd10="M96.1",
         indication="Postlaminectomy syndrome, not elsewhere classified",
         risk_factors=sorted(rng.sample(RISK_FACTORS, rng.randrange(4))),
-        symptoms=sorted(rng.sample(("numbness", "tingling", "weakness", "insomnia", "low_mood"), rng.randrange(1, 4))),
+        symptoms=sorted(
+            rng.sample(("numbness", "tingling", "weakness", "insomnia", "low_mood"), rng.randrange(1, 4))
+        ),
         created_at=at,
     )
     session.add(row)
@@ -113,7 +128,11 @@ def _pathway(
 ) -> None:
     """Conservative care first, then trial and implants."""
     first = min(device.implanted_on for device in patient.devices)
-    steps = [("physical_therapy", 900, None), ("medication", 880, None), ("epidural_steroid_injection", 500, None)]
+    steps = [
+        ("physical_therapy", 900, None),
+        ("medication", 880, None),
+        ("epidural_steroid_injection", 500, None),
+    ]
     if patient.stimulator:
         steps += [("stimulator_trial", 30, float(rng.randrange(50, 85, 5))), ("stimulator_implant", 0, None)]
     if patient.pump:
@@ -124,15 +143,24 @@ def _pathway(
         day = implant.implanted_on if implant else first - dt.timedelta(days=days_before)
         session.add(
             Treatment(
-                clinic_id=row.clinic_id, patient_id=row.id, kind=kind, started_on=day, relief_pct=relief_pct,
-                ended_on=day + dt.timedelta(days=7) if kind == "stimulator_trial" else None, created_at=at,
-            )  # fmt: skip
+                clinic_id=row.clinic_id,
+                patient_id=row.id,
+                kind=kind,
+                started_on=day,
+                relief_pct=relief_pct,
+                ended_on=day + dt.timedelta(days=7) if kind == "stimulator_trial" else None,
+                created_at=at,
+            )
         )
     session.add(
         Assessment(
-            clinic_id=row.clinic_id, patient_id=row.id, kind="mri", performed_on=first - dt.timedelta(days=600),
-            finding="Epidural fibrosis at L5/S1, no recurrent herniation", created_at=at,
-        )  # fmt: skip
+            clinic_id=row.clinic_id,
+            patient_id=row.id,
+            kind="mri",
+            performed_on=first - dt.timedelta(days=600),
+            finding="Epidural fibrosis at L5/S1, no recurrent herniation",
+            created_at=at,
+        )
     )
 
 
@@ -165,7 +193,13 @@ def _device(
         row.catheter_tip_level, row.catheter_volume_ml = device.catheter_tip_level, device.catheter_volume_ml
     else:
         row.leads = [
-            Lead(position=position, contacts=lead.contacts, tip_level=lead.tip_level, model=lead.model, serial=lead.serial)
+            Lead(
+                position=position,
+                contacts=lead.contacts,
+                tip_level=lead.tip_level,
+                model=lead.model,
+                serial=lead.serial,
+            )
             for position, lead in enumerate(device.leads, start=1)
         ]
     session.flush()
@@ -187,9 +221,13 @@ def _settings(
             values["contacts"] = list(values["contacts"])
         session.add(
             DeviceSetting(
-                clinic_id=row.clinic_id, device_id=row.id, effective_at=setting.since,
-                prescribed_by_id=clinician.id, created_at=at, **values,
-            )  # fmt: skip
+                clinic_id=row.clinic_id,
+                device_id=row.id,
+                effective_at=setting.since,
+                prescribed_by_id=clinician.id,
+                created_at=at,
+                **values,
+            )
         )
 
 
@@ -199,10 +237,16 @@ def _fills(
     for fill in pump.fills:
         session.add(
             Fill(
-                clinic_id=row.clinic_id, device_id=row.id, at=fill.at, aspirated_ml=fill.aspirated_ml,
-                filled_ml=fill.filled_ml, drugs=[{"name": drug.name, "mg_per_ml": drug.mg_per_ml} for drug in fill.drugs],
-                performed_by_id=staff["nurse"].id, confirmed_by_id=staff["clinician"].id, created_at=at,
-            )  # fmt: skip
+                clinic_id=row.clinic_id,
+                device_id=row.id,
+                at=fill.at,
+                aspirated_ml=fill.aspirated_ml,
+                filled_ml=fill.filled_ml,
+                drugs=[{"name": drug.name, "mg_per_ml": drug.mg_per_ml} for drug in fill.drugs],
+                performed_by_id=staff["nurse"].id,
+                confirmed_by_id=staff["clinician"].id,
+                created_at=at,
+            )
         )
 
 
@@ -212,7 +256,12 @@ def _broker_login(
     login = make_login(username, role, password, secrets.token_bytes(SALT_BYTES))
     session.add(
         BrokerLogin(
-            username=username, device_id=device_id, role=role, password_hash=login.password_hash, salt=login.salt,
-            iterations=login.iterations, issued_at=at,
-        )  # fmt: skip
+            username=username,
+            device_id=device_id,
+            role=role,
+            password_hash=login.password_hash,
+            salt=login.salt,
+            iterations=login.iterations,
+            issued_at=at,
+        )
     )

@@ -1,7 +1,6 @@
 """The audit trail: a keyed hash chain per clinic."""
 
 import datetime as dt
-
 from typing import Any
 
 from sqlalchemy import JSON, LargeBinary, String, UniqueConstraint

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from sc_stim.access import in_clinic
 
-
 Row = TypeVar("Row", bound=Any)
 
 

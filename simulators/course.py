@@ -22,10 +22,9 @@ from .stimulator import StimulatorSim
 
 DAY = dt.timedelta(days=1)
 
-Machine = TypeVar("Machine", PumpSim, StimulatorSim)
-
-
 FIRST_LIVE_WITHIN_S = 30.0
+
+Machine = TypeVar("Machine", PumpSim, StimulatorSim)
 
 
 class Told(NamedTuple):
@@ -59,11 +58,12 @@ class Course:
         self._diary = Diary(patient, cohort.seed)
         self._diary_slot: Slot = "stimulator" if patient.stimulator else "pump"
         self._load_script()
-        self._open_diary(begin.astimezone(self._diary.zone).date())
+        self._open_diary(cohort.start.astimezone(self._diary.zone).date())
         for device in patient.devices:
             phase = stream(cohort.seed, device.serial, "phase").random()
-            interval_s = self._interval_s(device.kind, cohort.start)
-            self._begin_rhythm(device.kind, cohort.start + dt.timedelta(seconds=phase * interval_s))
+            if cohort.start < cohort.now:
+                self._begin_rhythm(device.kind, phase, cohort.start)
+            self._add(cohort.now, partial(self._go_live, device.kind, phase))
 
     @property
     def next_at(self) -> dt.datetime:
@@ -128,34 +128,28 @@ class Course:
 
     def _apply_interval(self, slot: Slot, interval_s: float, at: dt.datetime) -> list[Told]:
         self._intervals[slot] = interval_s
-        self._begin_rhythm(slot, at + dt.timedelta(seconds=interval_s))
+        self._begin_rhythm(slot, 1.0, at)
         return []
 
-    def _begin_rhythm(self, slot: Slot, first: dt.datetime) -> None:
+    def _go_live(self, slot: Slot, phase: float, at: dt.datetime) -> list[Told]:
+        """The history's slow rhythm ends; one sample comes soon, however slow the live rhythm is."""
+        self._begin_rhythm(slot, phase, at)
+        if self._interval_s(slot, at) > FIRST_LIVE_WITHIN_S:
+            self._add(at + dt.timedelta(seconds=phase * FIRST_LIVE_WITHIN_S), partial(self._sample, slot))
+        return []
+
+    def _begin_rhythm(self, slot: Slot, phase: float, at: dt.datetime) -> None:
+        """Report at this slot's interval, for the first time when the share `phase` of it has passed."""
         self._rhythms[slot] = self._rhythms.get(slot, 0) + 1
+        first = at + dt.timedelta(seconds=phase * self._interval_s(slot, at))
         self._add(first, partial(self._tick, slot, self._rhythms[slot]))
 
     def _tick(self, slot: Slot, rhythm: int, at: dt.datetime) -> list[Told]:
         if rhythm != self._rhythms[slot]:
             return []
-        self._add(self._following(slot, at), partial(self._tick, slot, rhythm))
+        following = at + dt.timedelta(seconds=self._interval_s(slot, at))
+        self._add(following, partial(self._tick, slot, rhythm))
         return self._sample(slot, at)
-
-    def _following(self, slot: Slot, at: dt.datetime) -> dt.datetime:
-        """When the sample after the one at `at` is due.
-
-        A device that goes live reports soon, whatever the history's slow rhythm was, and then falls into a
-        rhythm of its own, so that many devices do not report at the same moments.
-        """
-        now, interval_s = self._cohort.now, self._interval_s(slot, at)
-        following = at + dt.timedelta(seconds=interval_s)
-        live_s = self._interval_s(slot, now)
-        phase = stream(self._cohort.seed, self.patient.number, slot, "live").random()
-        first = now + dt.timedelta(seconds=phase * min(FIRST_LIVE_WITHIN_S, live_s))
-        if at < now < following:
-            return first
-        own = now + dt.timedelta(seconds=phase * live_s)
-        return own if at == first < own else following
 
     def _sample(self, slot: Slot, at: dt.datetime) -> list[Told]:
         machine = self._pump if slot == "pump" else self._stimulator
@@ -166,9 +160,9 @@ class Course:
     # --- the diary
 
     def _open_diary(self, day: dt.date) -> None:
-        """At local midnight of `day` the patient's day begins."""
+        """At local midnight of `day` the patient's day begins; the first one with the history."""
         midnight = dt.datetime.combine(day, dt.time(), self._diary.zone).astimezone(dt.UTC)
-        self._add(max(midnight, self.position), partial(self._begin_day, day))
+        self._add(max(midnight, self._cohort.start), partial(self._begin_day, day))
 
     def _begin_day(self, day: dt.date, at: dt.datetime) -> list[Told]:
         for moment in self._diary.write_times(day):

@@ -191,8 +191,10 @@ def test_time_sync_sets_the_clock() -> None:
 
 def test_a_new_interval_is_obeyed() -> None:
     agent, now = with_history()
-    ask(agent, now, kind="report_interval", interval_s=60)
-    assert len(agent.course.advance(now + 10 * MINUTE)) == 10
+    agent.course.advance(now + MINUTE)
+    ask(agent, now + MINUTE, kind="report_interval", interval_s=60)
+    samples = [told for told in agent.course.advance(now + 11 * MINUTE) if told.emission.kind == "sample"]
+    assert len(samples) == 10
 
 
 def test_an_expired_command_gets_no_answer_and_has_no_effect() -> None:

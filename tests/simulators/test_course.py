@@ -99,13 +99,19 @@ def test_an_interrogation_adds_one_sample_at_that_moment() -> None:
 
 
 def test_a_new_report_interval_holds_from_then_on_for_that_device_alone() -> None:
-    cohort = create_cohort(both(), days=10)
+    cohort = create_cohort(both(), days=1)
     course = Course(cohort.patients[0], cohort)
-    course.set_interval("pump", BEGIN + 5 * DAY, 3600)
-    told = course.advance(cohort.now)
-    late = [t for t in told if t.emission.at > BEGIN + 5 * DAY and t.emission.kind == "sample"]
-    assert len([t for t in late if t.slot == "pump"]) == 5 * 24
-    assert len([t for t in late if t.slot == "stimulator"]) == 5 * 4
+    course.set_interval("pump", cohort.now + DAY, 3600)
+    told = course.advance(cohort.now + 2 * DAY)
+    late = [t for t in told if t.emission.at > cohort.now + DAY and t.emission.kind == "sample"]
+    assert len([t for t in late if t.slot == "pump"]) == 24
+    assert len([t for t in late if t.slot == "stimulator"]) == 24 * 4
+
+
+def test_a_device_reports_within_half_a_minute_of_going_live() -> None:
+    cohort = create_cohort(both(), days=0, report_interval_s=86_400)
+    told = Course(cohort.patients[0], cohort).advance(cohort.now + HOUR / 120)
+    assert {t.slot for t in told if t.emission.kind == "sample"} == {"pump", "stimulator"}
 
 
 def test_a_prompted_patient_answers_within_minutes_or_not_at_all() -> None:

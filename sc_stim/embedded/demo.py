@@ -63,7 +63,7 @@ class Demo:
             self._prepare(settings)
             self._start(settings)
             if not self._stopping:
-                self._announce()
+                self._announce(settings)
             end = None if exit_after_s is None else time.monotonic() + exit_after_s
             while not self._stopping and (end is None or time.monotonic() < end):
                 self._supervisor.watch()
@@ -212,10 +212,11 @@ class Demo:
                 )
             time.sleep(0.25)
 
-    def _announce(self) -> None:
+    def _announce(self, settings: Settings) -> None:
         click.echo(f"READY http://127.0.0.1:{self._port}")
         for login in json.loads((self.directory / "logins.json").read_text()):
             click.echo(f"  {login['role']:<10} {login['email']:<24} {login['password']}")
+        click.echo(f"Devices connect to {settings.mqtt_url}")
         click.echo("Not a certified medical device: simulated patients only. Ctrl-C stops everything.")
 
 

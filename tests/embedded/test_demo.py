@@ -108,14 +108,12 @@ def test_the_overdue_pump_of_the_truth_leads_the_worklist(
 ) -> None:
     rows = demo.get("nurse", "/api/v1/refills?due_within_days=14")["items"]
     first = rows[0]
-    assert first["device"]["id"] == device_of(truth, "overdue refill", "pump")
+    assert first["device_id"] == device_of(truth, "overdue refill", "pump")
     assert dt.date.fromisoformat(first["refill_by"]) < today()
 
 
 def test_the_pump_due_this_week_is_on_the_worklist(demo: RunningDemo, truth: list[dict[str, Any]]) -> None:
-    rows = {
-        row["device"]["id"]: row for row in demo.get("nurse", "/api/v1/refills?due_within_days=14")["items"]
-    }
+    rows = {row["device_id"]: row for row in demo.get("nurse", "/api/v1/refills?due_within_days=14")["items"]}
     due = rows[device_of(truth, "refill due this week, baclofen", "pump")]
     assert today() <= dt.date.fromisoformat(due["refill_by"]) <= today() + dt.timedelta(days=7)
 
@@ -139,9 +137,33 @@ def test_the_silent_device_has_an_alert_and_the_others_report(
 
     def called_silent() -> list[str]:
         found = demo.get("nurse", "/api/v1/alerts?kind=no_data&state=unacknowledged")["items"]
-        return [alert["device"]["id"] for alert in found]
+        return [alert["device_id"] for alert in found]
 
     wait_until(lambda: called_silent() == [silent], "the alert about the silent device", seconds=90)
+
+
+def test_the_readme_connects_a_strangers_device(demo: RunningDemo) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = (
+        readme.split("<!-- A test runs this block as it stands. -->")[1].split("```")[1].removeprefix("sh\n")
+    )
+    port = next(line for line in demo.output if line.startswith("Devices connect to")).rpartition(":")[2]
+    environment = {
+        "API": f"{demo.url}/api/v1",
+        "LOGINS": str(demo.directory / "logins.json"),
+        "MQTT_PORT": port,
+    }
+    shell = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shell.returncode == 0, shell.stderr
+    sample, score = (json.loads(line)["items"][0] for line in shell.stdout.splitlines())
+    assert (sample["state"], sample["battery_pct"]) == ("on", 81)
+    assert (score["nrs"], score["site"]) == (4.5, "back")
 
 
 def test_started_again_it_goes_on_where_it_was(demo: RunningDemo) -> None:

@@ -93,7 +93,8 @@ class Caller:
             db.session.commit()  # SQLite has one writer: the test must not be it
         context = contextvars.Context()
         options["environ_base"] = {"REMOTE_ADDR": self.address}
-        response = context.run(self.app.test_client().open, path, method=method, headers=sent, **options)
+        client = self.app.test_client()
+        response = context.run(client.open, path, method=method, headers=sent, buffered=True, **options)
         if has_app_context():
             db.session.expire_all()
         if check:
@@ -144,7 +145,9 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 @pytest.fixture(scope="session")
-def apps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Flask]:
+def apps(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Flask]]:
     """One app per database for the whole session; each has its tables made once."""
     made: dict[str, Flask] = {}
 
@@ -156,7 +159,10 @@ def apps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 db.create_all()
         return made[database]
 
-    return app_on
+    yield app_on
+    for app in made.values():
+        with app.app_context():
+            db.engine.dispose()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class ClinicChangeSchema(Schema):
     subdivision = fields.String(
         allow_none=True,
         validate=validate.Regexp(r"^[A-Z0-9]{1,3}$"),
-        metadata={"description": "Of ISO 3166-2."},
+        metadata={"description": "Of ISO 3166-2.", "example": "BE"},
     )
     phone = Text(40, allow_none=True)
     pharmacy_lead_days = Whole(0, 60)

@@ -14,7 +14,7 @@ docs = Blueprint(
 )
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
-DEEPEST_EXAMPLE: Final = 4
+DEEPEST_EXAMPLE: Final = 8  # should a schema ever contain itself
 EXAMPLES: Final = {
     "uuid": "01931f2e-7c1a-7c3e-9a57-3f0c5f6f2b11",
     "date-time": "2026-11-22T12:00:05+01:00",
@@ -76,6 +76,8 @@ def kind(schema: Document) -> str:
     """A type in words: `integer 1..200`, `list of Device`, `text (date-time) or null`."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
+    if "anyOf" in schema:
+        return " or ".join(kind(choice) for choice in schema["anyOf"])
     if "enum" in schema:
         return "one of " + ", ".join(str(word) for word in schema["enum"])
     names = schema.get("type", "anything")
@@ -95,6 +97,7 @@ def kind(schema: Document) -> str:
 
 def example(schema: Document, components: Document, depth: int = 0) -> Any:
     """A value that fits the schema, from the examples in it."""
+    schema = schema["anyOf"][0] if "anyOf" in schema else schema
     if "$ref" in schema:
         schema = components["schemas"][schema["$ref"].rpartition("/")[2]]
     for found in ("example", "default"):
@@ -105,16 +108,20 @@ def example(schema: Document, components: Document, depth: int = 0) -> Any:
     names = schema.get("type", "object")
     name = names[0] if isinstance(names, list) else names
     if name == "object":
-        inner = schema.get("properties", {}) if depth < DEEPEST_EXAMPLE else {}
-        return {
-            key: example(value, components, depth + 1)
-            for key, value in inner.items()
-            if not value.get("readOnly")
-        }
+        inner = _shown(schema) if depth < DEEPEST_EXAMPLE else {}
+        return {key: example(value, components, depth + 1) for key, value in inner.items()}
     if name == "array":
         return [example(schema["items"], components, depth + 1)] if depth < DEEPEST_EXAMPLE else []
     plain = {"integer": schema.get("minimum", 1), "number": schema.get("minimum", 1.0), "boolean": True}
     return plain.get(name, EXAMPLES.get(schema.get("format", ""), "text"))
+
+
+def _shown(schema: Document) -> Document:
+    """The fields an example has: what is required and what has an example of its own, or else the first."""
+    properties: Document = schema.get("properties", {})
+    required = schema.get("required", [])
+    shown = {name: value for name, value in properties.items() if name in required or "example" in value}
+    return shown or dict(list(properties.items())[:1])
 
 
 def _operations(spec: Document, tag: str) -> Iterator[Operation]:

@@ -22,7 +22,10 @@ from sc_stim.workflows import accounts
 users = Resource("users", __name__, "Accounts of the clinic's staff.")
 
 ROLE = one_of(*ROLES)
-PASSWORD = {"description": f"At least {accounts.SHORTEST_PASSWORD} characters, not easily guessed."}
+PASSWORD = {
+    "description": f"At least {accounts.SHORTEST_PASSWORD} characters, not easily guessed.",
+    "example": "seven quiet lanterns",
+}
 
 
 class UserSchema(Schema):

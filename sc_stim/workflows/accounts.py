@@ -75,6 +75,34 @@ def create_user(
     return user
 
 
+def create_first_user(
+    session: Session,
+    clinic_name: str,
+    time_zone: str | None,
+    country: str | None,
+    email: str,
+    name: str,
+    role: str,
+    password: str,
+    *,
+    seal_key: bytes,
+    at: dt.datetime,
+) -> User:
+    """An account made by who runs the installation, with its clinic where that is new.
+
+    Raises FieldRefused and Conflict; a new clinic needs `time_zone` and `country`.
+    """
+    clinic = session.scalar(select(Clinic).where(Clinic.name == clinic_name))
+    if clinic is None:
+        if time_zone is None or country is None:
+            raise FieldRefused(
+                "clinic", f"{clinic_name!r} is new: give its --time-zone and --country as well"
+            )
+        clinic = create_clinic(session, None, clinic_name, time_zone, country, seal_key=seal_key, at=at)
+    actor = Actor(clinic.id, "installation", seal_key)
+    return create_user(session, actor, clinic, email, name, role, password, at)
+
+
 def set_password(session: Session, actor: Actor, user: User, password: str, at: dt.datetime) -> None:
     """Give a user another password; every token and session of theirs ends."""
     user.password_hash = hash_password(password, user)

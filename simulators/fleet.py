@@ -27,6 +27,7 @@ from .happenings import Slot
 from .journal import Journal
 from .ledger import Identity, Ledger
 from .link import Broker, Link
+from .pace import Pace
 from .port import Port
 from .seeds import stream
 from .timers import Timers
@@ -99,27 +100,27 @@ class Fleet:
         wall: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        broker = Broker.of(mqtt_url, version=mqtt_version, ca=ca)
+        missing = [device.id for device in cohort.devices if device.id not in passwords]
+        if missing:
+            raise ValueError(f"no password for {len(missing)} devices, the first is {missing[0]}")
+        began_at = wall()
+        if began_at < cohort.now:
+            raise ValueError(f"the cohort begins in the future: {cohort.now.isoformat()}")
         self.cohort = cohort
         self.generated = Ledger()
         self.timers = Timers()
         self.rng: random.Random = stream(cohort.seed if seed is None else seed, "fleet")
         self.stored = 0
-        self._speed = speed
         self._samples = samples
         self._live_samples = 0
         self._truth = truth
         self._max_unstored = max_unstored
-        self._monotonic = monotonic
-        self._began_s = monotonic()
-        self._began_at = wall()
+        self.now_s = monotonic
+        end = cohort.now if samples == 0 else None
+        self._pace = Pace(monotonic(), began_at, cohort.start, speed, end)
         self._selector = selectors.DefaultSelector()
         self._journal = Journal(journal, cohort) if journal else None
-        broker = Broker.of(mqtt_url, version=mqtt_version, ca=ca)
-        missing = [device.id for device in cohort.devices if device.id not in passwords]
-        if missing:
-            raise ValueError(f"no password for {len(missing)} devices, the first is {missing[0]}")
-        if self._began_at < cohort.now:
-            raise ValueError(f"the cohort begins in the future: {cohort.now.isoformat()}")
         self._lines = [self._make_line(p, passwords, broker, resend_after_s) for p in cohort.patients]
         self._ports = [port for line in self._lines for port in line.ports.values()]
         self._line_of = {id(port): line for line in self._lines for port in line.ports.values()}
@@ -129,7 +130,7 @@ class Fleet:
         self._unstored: dict[int, int] = {}  # by port, while it is connected
         self._unstored_total = 0
         self._broker_wait_s = 0.0
-        self._broker_away_until_s = self._next_connect_s = self._began_s
+        self._broker_away_until_s = self._next_connect_s = self.now_s()
         if self._journal:
             self._replay(self._journal)
 
@@ -214,11 +215,8 @@ class Fleet:
     def history_end(self) -> dt.datetime:
         return self.cohort.now
 
-    def now_s(self) -> float:
-        return self._monotonic()
-
     def true_time(self) -> dt.datetime:
-        return self._began_at + dt.timedelta(seconds=self._monotonic() - self._began_s)
+        return self._pace.true_time(self.now_s())
 
     def may_connect(self) -> bool:
         return self.now_s() >= self._broker_away_until_s
@@ -291,18 +289,8 @@ class Fleet:
                 self._blocked += 1
         return False
 
-    def _target(self) -> dt.datetime:
-        """How far courses may go now."""
-        target = self.true_time()
-        if self._samples == 0:
-            target = min(target, self.cohort.now)
-        if self._speed is not None:
-            elapsed = dt.timedelta(seconds=(self.now_s() - self._began_s) * self._speed)
-            target = min(target, self.cohort.start + elapsed)
-        return target
-
     def _advance(self, line: _Line) -> None:
-        target = self._target()
+        target = self._pace.target(self.now_s())
         self._deliver(line, line.course.advance(min(line.course.position + CHUNK, target)))
         if line.course.position < target:
             self._behind.append(line)
@@ -321,13 +309,10 @@ class Fleet:
         at = line.course.next_at
         if line.course.position < self.cohort.now:
             at = min(at, self.cohort.now)  # the end of the history is an event, too
-        if self._samples == 0 and at > self.cohort.now:
-            return
-        due_s = self._began_s + (at - self._began_at).total_seconds()
-        if self._speed is not None:
-            due_s = max(due_s, self._began_s + (at - self.cohort.start).total_seconds() / self._speed)
-        line.due_s = due_s
-        self.timers.at(due_s, partial(self._go_on, line, due_s))
+        due_s = self._pace.due_s(at)
+        if due_s is not None:
+            line.due_s = due_s
+            self.timers.at(due_s, partial(self._go_on, line, due_s))
 
     def _go_on(self, line: _Line, due_s: float) -> None:
         if due_s == line.due_s:
@@ -352,17 +337,14 @@ class Fleet:
 
     def _is_full(self) -> bool:
         """Have all wanted live samples been generated?"""
-        return bool(self._samples) and self._live_samples >= (self._samples or 0)
+        return 0 < (self._samples or 0) <= self._live_samples
 
     def _is_finished(self) -> bool:
-        if (
-            self._samples is None
-            or self._behind
-            or self._blocked
-            or not (self._is_full() or self._samples == 0)
-        ):
+        if self._samples is None:
             return False
-        return all(self._is_done(port) for port in self._ports)
+        history_done = not self._behind and not self._blocked
+        all_generated = self._is_full() if self._samples else history_done
+        return all_generated and all(self._is_done(port) for port in self._ports)
 
     def _is_done(self, port: Port) -> bool:
         """Is everything stored, except what an offline device holds back for longer than we want to wait?"""

@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 import random
 import selectors
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -28,11 +29,10 @@ class Surroundings(Protocol):
 
     timers: Timers
     rng: random.Random
+    now_s: Callable[[], float]
 
     @property
     def history_end(self) -> dt.datetime: ...
-
-    def now_s(self) -> float: ...
 
     def true_time(self) -> dt.datetime: ...
 

@@ -39,6 +39,7 @@ EOS_AFTER_ERI = dt.timedelta(days=90)  # "replacement needed within 90 days"
 SYRINGE_SD_ML = 0.2  # reading of the aspirated volume
 DAY = dt.timedelta(days=1)
 MONTH = DAY * 30.44
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class PumpSim:
@@ -61,25 +62,27 @@ class PumpSim:
         self.granted: list[dt.datetime] = []  # boluses of the last 24 hours
         self._boluses = 0  # since the last sample
         self._raised: set[str] = set()
-        self._seed = seed
-        self._requests: list[dt.datetime] = []  # of the present UTC day, last one first
-        self._requests_until = begin
+        self._wishes = stream(seed, pump.serial, "bolus")
+        self._next_request = self._request_after(pump.settings[0].since)
+        while self._next_request <= begin:
+            self._next_request = self._request_after(self._next_request)
 
     # --- time
 
     def advance(self, at: dt.datetime) -> list[Emission]:
         """Let the pump run until `at`, through every bolus request and battery date on the way."""
         out: list[Emission] = []
+        eri_at = self.pump.nature.eri_at
+        eos_at = eri_at + EOS_AFTER_ERI
         while self.at < at:
-            request = self._next_request(at)
-            eos_at = self.pump.nature.eri_at + EOS_AFTER_ERI
-            dates = [self.pump.nature.eri_at, eos_at]
-            step = min([request or at, at, *(date for date in dates if date > self.at)])
+            step = min(date for date in (at, self._next_request, eri_at, eos_at) if date > self.at)
             out += self._flow(step)
-            if step in dates:
-                out += self._battery_date(step)
-            if step == request:
-                self._requests.pop()
+            if step == eri_at:
+                out.append(self._raise("eri", step))
+            if step == eos_at:
+                out += self._end_of_service()
+            if step == self._next_request:
+                self._next_request = self._request_after(step)
                 out += self._request_bolus()
         return out
 
@@ -125,14 +128,9 @@ class PumpSim:
                 out.append(self._raise(kind, crossed, reservoir_ml=level))
         return out
 
-    def _battery_date(self, at: dt.datetime) -> list[Emission]:
-        if at == self.pump.nature.eri_at:
-            return [self._raise("eri", at)]
-        return [
-            self._raise("eos", at),
-            *self._act("end_of_service"),
-            event(at, "pump_stopped", "raised", cause="eos"),
-        ]
+    def _end_of_service(self) -> list[Emission]:
+        eos = self._raise("eos", self.at)
+        return [eos, *self._act("end_of_service"), event(self.at, "pump_stopped", "raised", cause="eos")]
 
     def _raise(self, kind: str, at: dt.datetime, **detail: Any) -> Emission:
         self._raised.add(kind)
@@ -145,25 +143,12 @@ class PumpSim:
 
     # --- boluses: the patient asks, lockout and daily limit decide
 
-    def _next_request(self, before: dt.datetime) -> dt.datetime | None:
-        while not self._requests and self._requests_until < before:
-            day = self._requests_until.replace(hour=0, minute=0, second=0, microsecond=0)
-            self._requests = [at for at in self._requests_on(day) if at > self.at]
-            self._requests_until = day + DAY
-        return self._requests[-1] if self._requests else None
-
-    def _requests_on(self, day: dt.datetime) -> list[dt.datetime]:
-        """A Poisson process; each day has its own stream, so that the pace of `advance` changes nothing."""
+    def _request_after(self, at: dt.datetime) -> dt.datetime:
+        """When the patient asks next (a Poisson process, so it does not matter how time is cut into steps)."""
         per_day = self.pump.nature.bolus_requests_per_day
         if not self.settings.bolus_ml or not per_day:
-            return []
-        rng = stream(self._seed, self.pump.serial, "bolus", day.date())
-        times = []
-        passed = rng.expovariate(per_day)
-        while passed < 1:
-            times.append(day + DAY * passed)
-            passed += rng.expovariate(per_day)
-        return times[::-1]
+            return NEVER
+        return at + DAY * self._wishes.expovariate(per_day)
 
     def _request_bolus(self) -> list[Emission]:
         reason = self._denial()

@@ -116,7 +116,8 @@ def _time(value: dt.datetime, words: str) -> Markup:
 
 
 def _clinic() -> Clinic:
-    return g.user.clinic
+    clinic: Clinic = g.user.clinic
+    return clinic
 
 
 @pages.app_template_filter("day_words")

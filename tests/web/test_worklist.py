@@ -129,6 +129,19 @@ def test_what_is_missing_is_said_and_never_looks_like_good_news(clinic, nurse, v
         assert fact in row
 
 
+def test_a_refused_forecast_says_what_to_do_in_the_words_of_the_refusal(clinic, nurse, visit):
+    result = {"detail": "record the concentration of morphine"}
+    create_forecast(
+        pump=builders.create_pump(clinic=clinic), days=None, refused="unknown_concentration", result=result
+    )
+    create_forecast(pump=builders.create_pump(clinic=clinic), days=None, refused="no_open_day")
+
+    lane = visit(nurse).page("/worklist").within("without-forecast")
+
+    assert "Record the concentration of morphine." in lane
+    assert "The clinic has no open day in the weeks before: check its closures." in lane
+
+
 def test_an_old_forecast_says_how_old_it_is(clinic, nurse, visit):
     due_pump(clinic, computed_at=AT - 3 * DAY)
 

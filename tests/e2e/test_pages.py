@@ -1,0 +1,141 @@
+"""The pages as a ward PC and a telephone show them, by day and by night.
+
+With SC_STIM_SCREENSHOTS=DIRECTORY the pages are also photographed.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests import builders
+from tests.web.scene import Scene
+
+SCREENS = {"ward-pc": {"width": 1440, "height": 900}, "telephone": {"width": 390, "height": 844}}
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Words that lie partly outside the picture they belong to, as [picture, words].
+CUT_OFF = """[...document.querySelectorAll('svg[role=img]')].flatMap(picture => {
+    const frame = picture.closest('figure').getBoundingClientRect()
+    return [...picture.querySelectorAll('text')].filter(words => {
+        const box = words.getBoundingClientRect()
+        return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1)
+    }).map(words => [picture.querySelector('title').textContent, words.textContent])
+})"""
+
+
+every_screen = pytest.mark.parametrize(
+    "page",
+    [(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")],
+    ids="-".join,
+    indirect=True,
+)
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, chromium: Browser, address: str, scene: Scene) -> Iterator[Page]:
+    """A browser window that fails the test if it complains about anything or asks elsewhere for anything."""
+    screen, scheme = getattr(request, "param", ("ward-pc", "light"))
+    window = chromium.new_context(viewport=SCREENS[screen], color_scheme=scheme, base_url=address)
+    page = window.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith(address) or complaints.append(sent.url))
+    page.on("response", lambda got: got.status < 400 or complaints.append(f"{got.status} {got.url}"))
+    yield page
+    window.close()
+    assert complaints == []
+
+
+@every_screen
+def test_a_morning_on_the_ward(page: Page, scene: Scene, request: pytest.FixtureRequest) -> None:
+    page.goto("/")
+    look(page, request, "sign-in")
+    page.get_by_label("E-mail address").fill(scene.nurse.email)
+    page.get_by_label("Password").fill(builders.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Worklist")
+    expect(page.locator("#refills tbody tr").first).to_contain_text("Okafor")
+    look(page, request, "worklist")
+
+    page.get_by_role("link", name="Pain has risen").click()
+    look(page, request, "alert")
+    page.get_by_label("Comment (if you like)").first.fill("Calling her.")
+    page.get_by_role("button", name="I take it").click()
+    expect(page.get_by_role("status")).to_have_text("You have taken this alert.")
+    expect(page.locator(".history li").last).to_contain_text("Calling her.")
+
+    page.get_by_role("link", name="Example, Ada").click()
+    look(page, request, "patient")
+    page.get_by_role("link", name="365 days").click()
+    expect(page.get_by_role("img", name="Reservoir")).to_be_visible()
+    look(page, request, "patient-year")
+    page.get_by_text("Pain as a table").click()
+    expect(page.locator("figure.pain").get_by_text("no data").first).to_be_visible()
+
+    for path in ("/alerts", "/patients", "/devices"):
+        page.goto(path)
+        look(page, request, path.strip("/"))
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("status")).to_have_text("You are signed out.")
+    page.goto("/worklist")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_the_keyboard_is_enough(page: Page, scene: Scene) -> None:
+    page.goto("/sign-in")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type(scene.nurse.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(builders.PASSWORD)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Worklist")
+
+
+def test_on_paper_there_is_the_content_without_the_controls(page: Page, scene: Scene) -> None:
+    sign_in(page, scene)
+    page.goto(f"/patients/{scene.patient.public_id}")
+    page.emulate_media(media="print")
+
+    expect(page.get_by_role("img", name="Pain")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    expect(page.get_by_text("Not a certified medical device.")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+@pytest.mark.parametrize("width", [320, 820, 1000])
+def test_nothing_is_wider_than_the_screen(page: Page, scene: Scene, width: int) -> None:
+    sign_in(page, scene)
+    page.set_viewport_size({"width": width, "height": 700})
+    for path in (
+        "/worklist",
+        f"/patients/{scene.patient.public_id}",
+        f"/alerts/{scene.alert.public_id}",
+        "/devices",
+    ):
+        page.goto(path)
+        assert page.evaluate(OVERFLOW) == 0, path
+
+
+def sign_in(page: Page, scene: Scene) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail address").fill(scene.nurse.email)
+    page.get_by_label("Password").fill(builders.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Worklist")
+
+
+def look(page: Page, request: pytest.FixtureRequest, name: str) -> None:
+    """Nothing hangs over the edge, no words of a chart are cut off."""
+    assert page.evaluate(OVERFLOW) == 0, f"{name} is wider than the screen"
+    assert page.evaluate(CUT_OFF) == [], f"{name} cuts words off"
+    if "SC_STIM_SCREENSHOTS" in os.environ:
+        folder = Path(os.environ["SC_STIM_SCREENSHOTS"])
+        page.screenshot(path=folder / f"{name}-{request.node.callspec.id}.png", full_page=True)

@@ -20,7 +20,7 @@ from .scenario_file import read
 from .truth import TruthFile
 
 PROGRESS_EVERY_S = 2.0
-EXIT_LEFT_OVER = 3  # records were still not stored at the end
+EXIT_NOT_FINISHED = 3  # the time was over before everything that --samples asks for was stored
 
 
 def network_of(arguments: argparse.Namespace, usual: Network) -> Network:
@@ -82,7 +82,7 @@ def show(progress: Progress) -> None:
 
 
 def run(arguments: argparse.Namespace, cohort: Cohort) -> int:
-    """Run the fleet; a summary as one JSON line on standard output. Exit 3: records were left that no ack covers."""
+    """Run the fleet; a summary as one JSON line on standard output."""
     watch = Watch(arguments.exit_after)
     passwords = {device.id: arguments.password for device in cohort.devices}
     if arguments.credentials:
@@ -102,7 +102,6 @@ def run(arguments: argparse.Namespace, cohort: Cohort) -> int:
     progress = fleet.run(watch, on_progress=show, progress_every_s=PROGRESS_EVERY_S)
     if truth:
         truth.close()
-    left = len(fleet.unacknowledged())
     summary = {
         "scenario": cohort.scenario,
         "seed": cohort.seed,
@@ -110,15 +109,15 @@ def run(arguments: argparse.Namespace, cohort: Cohort) -> int:
         "devices": progress.devices,
         "generated": progress.generated,
         "stored": progress.stored,
-        "unacknowledged": left,
+        "unacknowledged": len(fleet.unacknowledged()),
         "forgotten": progress.forgotten,
     }
     sys.stdout.write(json.dumps(summary) + "\n")
-    return EXIT_LEFT_OVER if left and arguments.samples is not None else 0
+    return 0 if fleet.finished or arguments.samples is None else EXIT_NOT_FINISHED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: done; 2: wrong arguments; 3: records were left that no stored-ack covers."""
+    """Exit codes: 0 done, 2 wrong arguments, 3 not finished (see EXIT_NOT_FINISHED)."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)

@@ -5,6 +5,7 @@ time. With a `speed` the simulated time runs that many times as fast as the cloc
 """
 
 import datetime as dt
+import logging
 import random
 import selectors
 import time
@@ -32,6 +33,8 @@ from .port import Port
 from .seeds import stream
 from .timers import Timers
 from .truth import TruthFile
+
+log = logging.getLogger("simulators")
 
 CHUNK = dt.timedelta(days=30)  # of history, generated at a stretch
 TURN_S = 0.02  # spent on generating before the sockets get their turn
@@ -112,6 +115,7 @@ class Fleet:
         self.timers = Timers()
         self.rng: random.Random = stream(cohort.seed if seed is None else seed, "fleet")
         self.stored = 0
+        self.finished = False  # everything that `samples` asks for is generated and stored
         self._samples = samples
         self._live_samples = 0
         self._truth = truth
@@ -170,8 +174,9 @@ class Fleet:
         if self._journal:
             self.timers.at(self.now_s() + JOURNAL_EVERY_S, self._keep_journal)
         try:
-            while not stop() and not self._is_finished():
+            while not stop() and not self.finished:
                 self._turn()
+                self.finished = self._is_finished()
             progress = self.progress()
         finally:
             self._close()
@@ -227,10 +232,12 @@ class Fleet:
         self._next_connect_s = earliest_s + 1 / CONNECTS_PER_S
         return earliest_s - now_s
 
-    def note_reachable(self, reachable: bool) -> None:
-        if reachable:
-            self._broker_wait_s = 0.0
-            return
+    def note_reachable(self) -> None:
+        self._broker_wait_s = 0.0
+
+    def note_unreachable(self, error: OSError) -> None:
+        if not self._broker_wait_s:
+            log.warning("broker out of reach, trying again: %s", error)
         first_s, longest_s = BROKER_WAIT_S
         self._broker_wait_s = min(longest_s, max(first_s, 2 * self._broker_wait_s))
         self._broker_away_until_s = self.now_s() + self._broker_wait_s * self.rng.uniform(0.5, 1)

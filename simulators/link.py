@@ -46,7 +46,10 @@ class Broker(NamedTuple):
         versions = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
         if version not in versions:
             raise ValueError(f"MQTT version {version!r}: 3.1.1 or 5")
-        tls = ssl.create_default_context(cafile=ca) if parts.scheme == "mqtts" else None
+        try:
+            tls = ssl.create_default_context(cafile=ca) if parts.scheme == "mqtts" else None
+        except OSError as error:
+            raise ValueError(f"certificate authority {ca}: {error.strerror or error}") from error
         return cls(parts.hostname, parts.port or PORTS[parts.scheme], tls, versions[version])
 
 

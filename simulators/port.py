@@ -41,7 +41,9 @@ class Surroundings(Protocol):
 
     def may_connect(self) -> bool: ...
 
-    def note_reachable(self, reachable: bool) -> None: ...
+    def note_reachable(self) -> None: ...
+
+    def note_unreachable(self, error: OSError) -> None: ...
 
     def note_change(self, port: "Port") -> None:
         """Records were added, sent or stored, or the connection changed."""
@@ -133,11 +135,10 @@ class Port:
         try:
             self.link.connect()
         except OSError as error:
-            self._fleet.note_reachable(False)
-            log.info("%s: broker out of reach: %s", self.agent.device.id, error)
+            self._fleet.note_unreachable(error)
             self._plan_attempt(self._backoff_s())
             return
-        self._fleet.note_reachable(True)
+        self._fleet.note_reachable()
         self._fleet.timers.at(self._fleet.now_s() + ANSWER_WITHIN_S, self._check_answer)
 
     def _check_answer(self) -> None:

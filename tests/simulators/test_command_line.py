@@ -57,6 +57,10 @@ BAD = [
     (["--plan", "p", "--now", "yesterday"], "no time with offset"),
     (["--plan", "p", "--now", "2026-11-22T08:00:00"], "no time with offset"),
     (["--mqtt", "mqtt://127.0.0.1", "--credentials", "nowhere.json"], "nowhere.json: No such file"),
+    (
+        ["--mqtt", "mqtts://127.0.0.1", "--ca", "nowhere.pem"],
+        "certificate authority nowhere.pem: No such file",
+    ),
     (["--mqtt", "mqtt://127.0.0.1", "--now", "2999-01-01T00:00Z"], "begins in the future"),
 ]
 

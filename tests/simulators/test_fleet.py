@@ -16,7 +16,7 @@ from simulators import scenario
 from simulators.cohort import Cohort, Network
 from simulators.fleet import Fleet, Progress
 from simulators.happenings import MemoryReset, Silent
-from tests.servers import EmbeddedBroker, Mosquitto, wait_until
+from tests.servers import EmbeddedBroker, Mosquitto, free_port, wait_until
 from tests.simulators.clinic import Clinic
 
 LIMIT_S = 60.0
@@ -334,6 +334,13 @@ def test_the_command_line_runs_a_load_and_accounts_for_it(mosquitto: Mosquitto, 
     assert summary["unacknowledged"] == 0
     assert summary["generated"] == summary["stored"] + summary["forgotten"] == len(clinic.stored)
     assert "connected 3/3" in run.stderr
+
+
+def test_the_command_line_says_that_the_broker_is_away_and_that_it_did_not_finish() -> None:
+    arguments = ["--patients=1", "--samples=0", f"--mqtt=mqtt://127.0.0.1:{free_port()}", "--exit-after=0.3"]
+    run = subprocess.run([sys.executable, "-m", "simulators", *arguments], capture_output=True, text=True)
+    assert run.returncode == 3
+    assert run.stderr.count("broker out of reach, trying again") == 1
 
 
 def test_the_command_line_ends_at_a_signal(mosquitto: Mosquitto) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, g, has_request_context, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -21,6 +22,8 @@ from sc_stim.extensions import db
 from sc_stim.workflows import refusals
 
 RETRY_S: Final = 5  # what a client should wait while the database is away
+LOCK_PATIENCE_MS = 3_000  # how long a request waits for what another transaction holds
+STATEMENT_PATIENCE_MS = 10_000
 STALE: Final = "Somebody changed this since you read it. Read it again, then repeat your change."
 WRITTEN_TWICE: Final = "Somebody else has just recorded the same. Read it again before you go on."
 AWAY: Final = "The database does not answer. Nothing was changed; try again."
@@ -57,6 +60,14 @@ def install(app: Flask, *, problem: Answer, page: Answer) -> None:
     on(IntegrityError, _written_twice)
     for away in (OperationalError, InterfaceError, PoolTimeout):
         on(away, _database_away)
+
+
+@event.listens_for(db.session, "after_begin")
+def _do_not_hang(_session: Any, _transaction: Any, connection: Connection) -> None:
+    """A request answers 503 rather than wait for a locked table; workers have time. SQLite waits by itself."""
+    if has_request_context() and connection.dialect.name == "postgresql":
+        patience = f"SET LOCAL lock_timeout = {LOCK_PATIENCE_MS}; SET LOCAL statement_timeout = {STATEMENT_PATIENCE_MS}"
+        connection.exec_driver_sql(patience)
 
 
 def _written_twice(error: IntegrityError) -> HTTPException:

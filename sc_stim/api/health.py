@@ -6,6 +6,8 @@ import redis
 from flask import Response, current_app
 from marshmallow import fields
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Select, func, select
 
 import sc_stim
@@ -79,7 +81,8 @@ def show_metrics() -> Response:
 
 def _ping_cache() -> object:
     url = current_app.config["SETTINGS"].redis_url.replace("redis+socket://", "unix://")
-    with redis.Redis.from_url(url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S) as client:
+    patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
+    with redis.Redis.from_url(url, **patience, retry=Retry(NoBackoff(), 0)) as client:
         return client.ping()
 
 

@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from sc_stim import failures
 from sc_stim.api import auth
 from sc_stim.extensions import db
 from tests.apps import As, Caller, both_databases
@@ -126,6 +127,18 @@ def test_while_the_database_is_away_the_answer_is_503_with_a_time_to_wait(
     document = assert_problem(answer, 503)
     assert "secret" not in str(document)
     assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_a_locked_table_is_503_and_not_a_request_that_hangs(
+    app: Flask, api: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "LOCK_PATIENCE_MS", 20)
+    caller = api(create_user(role="admin"))
+    with db.engine.connect() as other:
+        other.execute(text("LOCK TABLE user_account"))
+        assert_problem(caller.get("/users"), 503)
+    assert caller.get("/users").status_code == 200
 
 
 @both_databases

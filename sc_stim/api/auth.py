@@ -22,7 +22,11 @@ class CredentialsSchema(Schema):
     email = fields.String(
         required=True, validate=validate.Length(3, 254), metadata={"example": "nurse@example.org"}
     )
-    password = fields.String(required=True, validate=validate.Length(1, accounts.LONGEST_PASSWORD))
+    password = fields.String(
+        required=True,
+        validate=validate.Length(1, accounts.LONGEST_PASSWORD),
+        metadata={"example": "seven quiet lanterns"},
+    )
 
 
 class TokenSchema(Schema):

@@ -1,11 +1,13 @@
 """The OpenAPI document, and the same as pages to read."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app, render_template, request
+from markupsafe import Markup, escape
 
 from sc_stim.access import PUBLIC, requires
 
@@ -36,16 +38,16 @@ class Operation:
     body_example: Any
     answers: list[tuple[str, str, list[tuple[str, Document]]]]  # status, description, (content type, schema)
 
-    @property
-    def curl(self) -> str:
-        lines = [f"curl -X {self.method.upper()} http://127.0.0.1:8000{self.path}"]
+    def curl(self, host: str) -> str:
+        """A request to copy into a shell, with ids and token as its variables."""
+        lines = [f"curl -X {self.method.upper()} {host}{self.path.replace('{', '$').replace('}', '')}"]
         if self.spec.get("security") != []:
             lines.append('-H "Authorization: Bearer $TOKEN"')
         for parameter in self.spec.get("parameters", []):
             if parameter["in"] == "header" and parameter.get("required"):
                 lines.append(f"-H '{parameter['name']}: {parameter.get('example', '...')}'")
         if self.body is not None:
-            lines.append(f"--json '{json.dumps(self.body_example)}'")
+            lines.append("--json " + shlex.quote(json.dumps(self.body_example, indent=2, ensure_ascii=False)))
         return " \\\n  ".join(lines)
 
 
@@ -60,7 +62,8 @@ def openapi_json() -> Response:
 def show_docs() -> str:
     spec = document()
     groups = [(tag, list(_operations(spec, tag["name"]))) for tag in spec["tags"]]
-    return render_template("api_docs.html", spec=spec, groups=groups, kind=kind)
+    host = request.host_url.rstrip("/")
+    return render_template("api_docs.html", spec=spec, groups=groups, host=host, kind=kind, prose=prose)
 
 
 def document() -> Document:
@@ -70,6 +73,14 @@ def document() -> Document:
         api = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
         found = current_app.extensions["sc_stim openapi"] = api.spec.to_dict()
     return found
+
+
+def prose(text: str | None) -> Markup:
+    """A description, its `words in backticks` set as code."""
+    parts = [escape(part) for part in (text or "").split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
 
 
 def kind(schema: Document) -> str:

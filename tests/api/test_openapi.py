@@ -1,7 +1,9 @@
 """The OpenAPI document is valid and complete, and the pages to read say the same without any outside address."""
 
 import html
+import json
 import re
+import shlex
 
 import html5lib
 import pytest
@@ -9,13 +11,15 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from sc_stim.api.openapi import METHODS, example
+from sc_stim.api.openapi import METHODS, Operation, example, prose
 from tests.apps import As, openapi
 
 
 def operations(app: Flask) -> list[tuple[str, str, dict[str, object]]]:
     paths = openapi(app)["paths"]
-    return [(method, path, item[method]) for path, item in paths.items() for method in METHODS if method in item]
+    return [
+        (method, path, item[method]) for path, item in paths.items() for method in METHODS if method in item
+    ]
 
 
 def test_the_document_is_valid_openapi_3_1(app: Flask, api: As) -> None:
@@ -65,18 +69,43 @@ def test_the_page_shows_every_operation_with_its_roles_and_a_request_to_copy(app
     page = html.unescape(api(None).call("GET", "/api/docs", check=False).text)
     for method, path, operation in operations(app):
         assert f'id="{operation["operationId"]}"' in page
-        assert f"curl -X {method.upper()} http://127.0.0.1:8000{path}" in page
+        address = "http://localhost" + re.sub(r"{(\w+)}", r"$\1", path)
+        assert f"curl -X {method.upper()} {address}" in page
         assert f"For: {', '.join(operation.get('x-roles', [])) or 'anybody, without signing in'}" in page
     for name in openapi(app)["components"]["schemas"]:
         assert f'id="schema-{name}"' in page
 
 
-def test_the_page_is_valid_html_without_script_style_attribute_or_outside_address(app: Flask, api: As) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Send `a<b` or `c`.", "Send <code>a&lt;b</code> or <code>c</code>."),
+        ("no & code", "no &amp; code"),
+        (None, ""),
+    ],
+)
+def test_backticks_become_code_and_everything_is_escaped(text: str | None, shown: str) -> None:
+    assert prose(text) == shown
+
+
+def test_a_request_to_copy_survives_a_quote_in_its_body() -> None:
+    body = {"reason": "New Year's Eve"}
+    operation = Operation("post", "/api/v1/things/{thing_id}", {"parameters": []}, {}, body, [])
+    words = shlex.split(operation.curl("http://localhost"))
+    assert words[:4] == ["curl", "-X", "POST", "http://localhost/api/v1/things/$thing_id"]
+    assert json.loads(words[-1]) == body
+
+
+def test_the_page_is_valid_html_without_script_style_attribute_or_outside_address(
+    app: Flask, api: As
+) -> None:
     text = api(None).call("GET", "/api/docs", check=False).text
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
     tree = parser.parse(text)
     elements = list(tree.iter())
-    assert not [element for element in elements if element.tag in ("script", "style") or "style" in element.attrib]
+    assert not [
+        element for element in elements if element.tag in ("script", "style") or "style" in element.attrib
+    ]
     addresses = [element.attrib.get("href") or element.attrib.get("src") for element in elements]
     assert all(address.startswith(("/", "#")) for address in addresses if address)
     ids = [element.attrib["id"] for element in elements if "id" in element.attrib]

@@ -26,4 +26,5 @@ def install(app: Flask) -> None:
     login.login_view = "web.sign_in"
     login.login_message = None
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # a form is good for as long as its session
+    app.config["WTF_CSRF_SSL_STRICT"] = False  # our Referrer-Policy keeps the referrer this would ask for
     app.register_blueprint(pages)

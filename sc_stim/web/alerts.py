@@ -161,7 +161,7 @@ def _alert(public_id: uuid.UUID, *, lock: bool = False) -> Alert:
 
 
 def _comment() -> str | None:
-    text = request.form.get("comment", "").strip()
+    text = page.typed("comment")
     if len(text) > COMMENT_LIMIT:
         raise _NotUsable(f"a comment has at most {COMMENT_LIMIT} characters")
     return text or None

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Final
 
-from flask import request
+from flask import abort, request
 from sqlalchemy import select
 
 from sc_stim.access import in_clinic, requires
@@ -15,23 +15,20 @@ from sc_stim.web import page
 from sc_stim.web.blueprint import pages
 
 PAGE_SIZE: Final = 100
+LARGEST: Final = 2**63 - 1  # number an entry can have
 
 
 @pages.get("/audit", endpoint="audit_trail")
 @requires("audit.read")
 def show() -> str:
     """`?before=` is the number of an entry; the page shows those before it."""
-    before = request.args.get("before", type=int)
-    statement = in_clinic(select(AuditEntry), AuditEntry, actor().clinic_id)
-    if before is not None:
-        statement = statement.where(AuditEntry.number < before)
+    before = request.args.get("before", LARGEST, type=int)
+    if not 0 < before <= LARGEST:
+        abort(404)
+    statement = in_clinic(select(AuditEntry), AuditEntry, actor().clinic_id).where(AuditEntry.number < before)
     entries = db.session.scalars(statement.order_by(AuditEntry.number.desc()).limit(PAGE_SIZE)).all()
-    return page.render(
-        "audit_trail.html",
-        entries=entries,
-        names=_names(entry.actor for entry in entries),
-        older=before is not None,
-    )
+    names = _names(entry.actor for entry in entries)
+    return page.render("audit_trail.html", entries=entries, names=names)
 
 
 def _names(actors: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import g, render_template, url_for
+from flask import g, render_template, request, url_for
 from markupsafe import Markup
 
 import sc_stim
@@ -54,6 +54,11 @@ def today() -> dt.date:
 
 def country() -> str:
     return _clinic().country
+
+
+def typed(field: str) -> str:
+    """What was typed into a field of a form, without blanks around it and the NUL that no database stores."""
+    return request.form.get(field, "").replace("\0", "").strip()
 
 
 def render(template: str, **values: Any) -> str:
@@ -110,9 +115,9 @@ def _detail_text(text: str) -> str:
         return words.in_detail(text)
 
 
-def _time(value: dt.datetime, words: str) -> Markup:
+def _time(value: dt.datetime, said: str) -> Markup:
     local = value.astimezone(zone()).isoformat(timespec="minutes")
-    return Markup('<time datetime="{}">{}</time>').format(local, words)
+    return Markup('<time datetime="{}">{}</time>').format(local, said)
 
 
 def _clinic() -> Clinic:

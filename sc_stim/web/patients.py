@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from flask import request
 from sqlalchemy import func, or_, select
 
 from sc_stim.access import in_clinic, requires
@@ -26,7 +25,7 @@ def show() -> str:
 @pages.post("/patients", endpoint="find_patients")
 @requires("patients.read")
 def find() -> str:
-    return _found(request.form.get("name", "").strip())
+    return _found(page.typed("name"))
 
 
 def _found(name: str) -> str:

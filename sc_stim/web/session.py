@@ -36,7 +36,7 @@ def show_sign_in() -> ResponseReturnValue:
 @throttle_sign_in
 def sign_in() -> ResponseReturnValue:
     user = accounts.sign_in(
-        db.session, request.form.get("email", ""), request.form.get("password", ""), clock.now(),
+        db.session, page.typed("email"), request.form.get("password", ""), clock.now(),
         seal_key=current_app.config["AUDIT_SEAL_KEY"], address=request.remote_addr,
     )  # fmt: skip
     db.session.commit()
@@ -92,9 +92,7 @@ def _end() -> None:
 
 def _form(problem: str | None = None) -> str:
     """What was typed as e-mail address is shown again, the password never."""
-    return render_template(
-        "sign_in.html", problem=problem, email=request.form.get("email", ""), next=_wanted()
-    )
+    return render_template("sign_in.html", problem=problem, email=page.typed("email"), next=_wanted())
 
 
 def _wanted() -> str | None:
@@ -105,4 +103,5 @@ def _wanted() -> str | None:
         current_app.url_map.bind("").match(path, "GET")
     except HTTPException:
         return None
-    return wanted if path.startswith("/") and not path.startswith("//") else None
+    ours = path.startswith("/") and not path.startswith("//") and wanted.isprintable()
+    return wanted if ours else None

@@ -5,6 +5,7 @@ from sqlalchemy.exc import OperationalError
 from sc_stim.extensions import db
 from sc_stim.web import worklist
 from tests import builders
+from tests.apps import both_databases
 from tests.web.pages import Page, inspect
 
 
@@ -24,6 +25,23 @@ def test_an_address_that_leads_nowhere_tells_a_stranger_nothing_more(visit):
     page = visit(None).page("/nowhere", 404)
 
     assert page.all("nav") == []
+
+
+@both_databases
+def test_what_no_database_can_hold_is_no_fault(app, visit):
+    clinic = builders.create_clinic()
+    alert = builders.create_alert(patient=builders.create_patient(clinic=clinic))
+    nurse, stranger = visit(builders.create_user(clinic=clinic, role="nurse")), visit(None)
+    auditor = visit(builders.create_user(clinic=clinic, role="auditor"))
+
+    stranger.page("/sign-in")
+    stranger.submitted("/sign-in", 422, email="nu\0rse@example.org", password="\0")
+    nurse.page(f"/alerts/{alert.public_id}")
+    assert "seen" in nurse.done(f"/alerts/{alert.public_id}/comment", comment="se\0en").text
+    nurse.submitted("/patients", name="\0")
+    for before in (10**30, -1, 0):
+        auditor.page(f"/audit?before={before}", 404)
+    nurse.page(f"/devices?after={10**40}")
 
 
 def test_a_form_address_that_is_opened_as_a_page(visitor):

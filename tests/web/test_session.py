@@ -103,12 +103,27 @@ def test_the_page_that_was_asked_for_opens_after_signing_in(visit):
     )
 
 
+def test_forms_work_over_https_where_browsers_are_told_to_send_no_referrer(visit):
+    visitor = visit(None)
+    page = Page(visitor.client.get("/sign-in", base_url="https://clinic.example"))
+    form = {
+        "csrf_token": page.token,
+        "email": builders.create_user(role="nurse").email,
+        "password": builders.PASSWORD,
+    }
+    db.session.commit()
+
+    assert visitor.client.post("/sign-in", base_url="https://clinic.example", data=form).status_code == 303
+
+
 @pytest.mark.parametrize(
     "address",
     [
         "https://example.org/",
         "//example.org/worklist",
         "/%5Cexample.org",
+        "/worklist%0D%0AX:y",
+        "/worklist?due=7%0D%0AX:y",
         "javascript:alert(1)",
         "/nowhere",
         "worklist",

@@ -24,15 +24,18 @@ from .connection import BACK_WITHIN_S
 from .course import Course, Told
 from .device_memory import RESEND_AFTER_S
 from .emission import RecordKind
-from .happenings import Slot
+from .happenings import MemoryReset, Slot
 from .journal import Journal
 from .ledger import Identity, Ledger
 from .link import Broker, Link
 from .pace import Pace
 from .port import Port
+from .progress import Progress
 from .seeds import stream
 from .timers import Timers
 from .truth import TruthFile
+
+__all__ = ["Fleet", "Progress"]
 
 log = logging.getLogger("simulators")
 
@@ -44,35 +47,16 @@ JOURNAL_EVERY_S = 5.0
 BROKER_WAIT_S = (0.5, 15.0)  # between attempts of the fleet while the broker is out of reach: first, longest
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. `position` is how much of the history is generated, 0-1."""
-
-    devices: int
-    connected: int
-    generated: int
-    stored: int
-    forgotten: int
-    position: float
-    history_stored: bool
-
-    @property
-    def share(self) -> float:
-        """Of the history, generated and acknowledged, 0-1: for a progress bar."""
-        if self.history_stored:
-            return 1.0
-        return self.position * (self.stored + self.forgotten) / self.generated if self.generated else 0.0
-
-
 @dataclass(slots=True, eq=False)
 class _Line:
     """One patient: a course, a port for each device, and when it goes on (seconds; 0: not planned).
 
-    `blocked`: behind the present, and waiting for a connection.
+    `resets`: of device memories, in the history. `blocked`: behind the present, and waiting for a connection.
     """
 
     course: Course
     ports: dict[Slot, Port]
+    resets: deque[dt.datetime]
     due_s: float = 0.0
     blocked: bool = False
 
@@ -151,7 +135,8 @@ class Fleet:
             agent.device.kind: Port(agent, passwords[agent.device.id], broker, self._selector, self)
             for agent in agents
         }
-        return _Line(course, ports)
+        resets = (h.when for h in patient.script if isinstance(h, MemoryReset))
+        return _Line(course, ports, deque(at for at in resets if self.cohort.start < at < self.cohort.now))
 
     def _replay(self, journal: Journal) -> None:
         agents = {port.agent.device.id: port.agent for port in self._ports}
@@ -298,13 +283,23 @@ class Fleet:
 
     def _advance(self, line: _Line) -> None:
         target = self._pace.target(self.now_s())
-        self._deliver(line, line.course.advance(min(line.course.position + CHUNK, target)))
+        self._deliver(line, line.course.advance(self._next_stop(line, target)))
         if line.course.position < target:
             self._behind.append(line)
             return
         self._schedule(line)
         for port in line.ports.values():
             self._review_soon(port)
+
+    def _next_stop(self, line: _Line, target: dt.datetime) -> dt.datetime:
+        """How far to go at a stretch: a reset in the history must not take with it what was delivered long before."""
+        stop = min(line.course.position + CHUNK, target)
+        if not line.resets or stop < line.resets[0]:
+            return stop
+        before = line.resets[0] - dt.timedelta(microseconds=1)
+        if line.course.position < before or any(self._has_business(port) for port in line.ports.values()):
+            return before
+        return line.resets.popleft()
 
     def _review_soon(self, port: Port) -> None:
         """Its history may be complete now. Not at once: we may be inside a call from its link."""
@@ -355,14 +350,18 @@ class Fleet:
 
     def _is_done(self, port: Port) -> bool:
         """Is everything stored, except what an offline device holds back for longer than we want to wait?"""
-        if port.settling:
-            return False
         now = self.true_time()
         window = port.agent.offline.at(now)
-        held = window is not None and (window.end - now).total_seconds() > BACK_WITHIN_S
-        if held and not port.wanted:
-            return True
-        return not port.has_business(window.start if window and held else None)
+        back_soon = window is not None and (window.end - now).total_seconds() <= BACK_WITHIN_S
+        return not port.settling and not back_soon and not self._has_business(port)
+
+    def _has_business(self, port: Port) -> bool:
+        """Is something out, or unsent, that an offline window does not hold back?"""
+        window = port.agent.offline.at(self.true_time())
+        if window is not None and not port.wanted:
+            return False
+        memory = port.agent.memory
+        return memory.in_flight > 0 or memory.has_unsent(window.start if window else None)
 
     def _report(self, on_progress: Callable[[Progress], None], every_s: float) -> None:
         on_progress(self.progress())

@@ -111,11 +111,6 @@ class Port:
             return False
         return not any(record.at < end for record in self.agent.memory)
 
-    def has_business(self, held_from: dt.datetime | None) -> bool:
-        """Is something out, or unsent, that need not be held back?"""
-        memory = self.agent.memory
-        return memory.in_flight > 0 or memory.has_unsent(held_from)
-
     # --- connecting
 
     def _plan_attempt(self, wait_s: float) -> None:

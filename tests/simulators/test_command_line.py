@@ -2,11 +2,12 @@
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from simulators import credentials, options
+from simulators import credentials, options, scenario_file
 from simulators.__main__ import load_cohort, main
 from simulators.cohort import Cohort
 from simulators.credentials import Credential, CredentialsError
@@ -173,3 +174,20 @@ def test_credentials_go_to_their_own_device_then_by_serial_then_by_kind() -> Non
 def test_a_device_without_a_credential_is_named() -> None:
     with pytest.raises(CredentialsError, match="none for 1 devices, the first is pump P1"):
         credentials.assign(cohort_of_two(), [Credential(device=STIMULATOR_ID, password="s")])
+
+
+def test_every_option_is_in_the_readme() -> None:
+    readme = (Path(options.__file__).parent / "README.md").read_text()
+    actions = [
+        name for action in make_parser()._actions for name in action.option_strings if name.startswith("--")
+    ]
+    missing = [name for name in actions if f"`{name}`" not in readme and name != "--help"]
+    assert missing == []
+
+
+def test_the_scenarios_in_the_readme_can_be_read(tmp_path: Path) -> None:
+    readme = (Path(options.__file__).parent / "README.md").read_text()
+    [role] = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    path = tmp_path / "scenario.json"
+    path.write_text('{"name": "x", "about": "x", "patients": 1, "days": 1, "cast": [' + role + "]}")
+    assert scenario_file.read(path).cast[0].role == "lead fracture"

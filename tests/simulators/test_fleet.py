@@ -204,16 +204,33 @@ def test_a_silent_device_delivers_what_came_before_and_leaves(
     assert fleet.progress().history_stored
 
 
-def test_a_memory_reset_leaves_no_record_unaccounted_for(mosquitto: Mosquitto, accounts: Accounts) -> None:
+def test_a_memory_reset_in_the_history_takes_nothing_with_it(
+    mosquitto: Mosquitto, accounts: Accounts
+) -> None:
     now = dt.datetime.now(dt.UTC)
-    cohort = one_device(110, MemoryReset(at=now - dt.timedelta(hours=10)))
+    cohort = one_device(
+        110, MemoryReset(at=now - dt.timedelta(hours=10)), MemoryReset(at=now - dt.timedelta(hours=5))
+    )
     with Clinic(mosquitto, cohort) as clinic:
         fleet = Fleet(cohort, mosquitto.url, accounts(cohort), samples=0)
-        progress = fleet.run(until(never))
-    assert fleet.forgotten()
-    assert set(clinic.stored) | fleet.forgotten() == set(fleet.generated)
+        fleet.run(until(never))
+    assert fleet.forgotten() == set()
+    assert set(clinic.stored) == set(fleet.generated)
+    assert len({epoch for _, epoch, _ in fleet.generated}) == 3
+
+
+def test_a_memory_reset_loses_what_no_ack_covered_and_says_so(
+    mosquitto: Mosquitto, accounts: Accounts
+) -> None:
+    reset = MemoryReset(at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.5))
+    cohort = one_device(119, reset, days=0, report_interval_s=0.05)
+    with Clinic(mosquitto, cohort, acks=False) as clinic:
+        fleet = Fleet(cohort, mosquitto.url, accounts(cohort))
+        progress = fleet.run(until(lambda: bool(fleet.forgotten() and fleet.unacknowledged())))
     assert progress.forgotten == len(fleet.forgotten())
-    assert {seq for _, _, seq in fleet.generated} >= {0, 1}
+    assert fleet.forgotten() | fleet.unacknowledged() == set(fleet.generated)
+    assert not fleet.forgotten() & fleet.unacknowledged()
+    assert set(clinic.stored) <= set(fleet.generated)
     assert len({epoch for _, epoch, _ in fleet.generated}) == 2
 
 

@@ -27,7 +27,10 @@ class SampleIdentity:
 
 class PumpSample(SampleIdentity, db.Model):
     __tablename__ = "pump_sample"
-    __table_args__ = (Index("ix_pump_sample_device_id_measured_at", "device_id", "measured_at"),)
+    # with the boluses, which are summed up over months for each forecast
+    __table_args__ = (
+        Index("ix_pump_sample_device_id_measured_at_boluses", "device_id", "measured_at", "boluses"),
+    )
 
     state: Mapped[str | None] = mapped_column(String(16))
     reservoir_ml: Mapped[float | None]
@@ -71,7 +74,9 @@ class DeviceState(db.Model):
 
     __tablename__ = "device_state"
 
-    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False)
+    device_id: Mapped[int] = mapped_column(
+        BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False
+    )
     clinic_id: Mapped[int] = mapped_column(BigKey, index=True)
     measured_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     sample: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)
@@ -93,7 +98,9 @@ class DeviceEpoch(db.Model):
 
     __tablename__ = "device_epoch"
 
-    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False)
+    device_id: Mapped[int] = mapped_column(
+        BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False
+    )
     epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
     taken: Mapped[str] = mapped_column(Text)
     rejected: Mapped[str] = mapped_column(Text, default="")
@@ -134,7 +141,9 @@ class Forecast(db.Model):
         Index("ix_forecast_clinic_id_refill_by", "clinic_id", "refill_by"),
     )
 
-    device_id: Mapped[int] = mapped_column(BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False)
+    device_id: Mapped[int] = mapped_column(
+        BigKey, ForeignKey("device.id"), primary_key=True, autoincrement=False
+    )
     clinic_id: Mapped[int] = mapped_column(BigKey)
     computed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     model_version: Mapped[str] = mapped_column(String(40))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.pump_record import BolusCount, DrugInPump, PumpRecord, PumpSetting
@@ -151,29 +151,34 @@ def _closures(session: Session, clinic_ids: Collection[int]) -> dict[int, list[d
 
 
 def _bolus_counts(session: Session, device_ids: Collection[int], at: dt.datetime) -> dict[int, list[Any]]:
-    """Rows of (device_id, boluses, first, last) for each interval between fills that telemetry covers well."""
+    """Rows of (device_id, boluses, first, last) for each interval between fills that telemetry covers well.
+
+    The end of an interval is a plain bound, so that each is one range of the index, which holds the boluses too.
+    """
     if not device_ids:
         return {}
-    end = func.lead(Fill.at, type_=UtcDateTime).over(partition_by=Fill.device_id, order_by=Fill.at)
+    next_fill = func.lead(Fill.at, 1, at, type_=UtcDateTime).over(
+        partition_by=Fill.device_id, order_by=Fill.at
+    )
     interval = (
-        select(Fill.device_id, Fill.at.label("since"), end.label("until"))
-        .where(Fill.device_id.in_(device_ids), not_replaced(Fill))
+        select(Fill.device_id, Fill.at.label("since"), next_fill.label("until"))
+        .where(Fill.device_id.in_(device_ids), Fill.at <= at, not_replaced(Fill))
         .subquery()
     )
-    first, last = func.min(PumpSample.measured_at), func.max(PumpSample.measured_at)
+    measured_at = PumpSample.measured_at
+    within = (
+        (PumpSample.device_id == interval.c.device_id)
+        & (measured_at > interval.c.since)
+        & (measured_at <= interval.c.until)
+    )
     statement = (
         select(
-            interval.c.device_id, func.sum(PumpSample.boluses), first, last,
+            interval.c.device_id, func.sum(PumpSample.boluses), func.min(measured_at), func.max(measured_at),
             func.count(PumpSample.boluses), Device.report_interval_s,
         )
         .join(Device, Device.id == interval.c.device_id)
-        .join(
-            PumpSample,
-            (PumpSample.device_id == interval.c.device_id)
-            & (PumpSample.measured_at > interval.c.since)
-            & or_(interval.c.until.is_(None), PumpSample.measured_at <= interval.c.until),
-        )
-        .where(PumpSample.measured_at > at - _BOLUSES_REACH_BACK, PumpSample.measured_at <= at)
+        .join(PumpSample, within)
+        .where(interval.c.since > at - _BOLUSES_REACH_BACK)
         .group_by(interval.c.device_id, interval.c.since, Device.report_interval_s)
     )  # fmt: skip
     found: dict[int, list[Any]] = {}

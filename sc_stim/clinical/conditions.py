@@ -34,12 +34,16 @@ class DeviceEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReportedState:
-    """The newest measured state of a device ("running", "stopped", "on", "mri", ...)."""
+    """The newest measured state of a device ("running", "stopped", "on", "mri", ...).
+
+    `since`: when the unbroken run of samples with this state began, if that is known; it lasts since then.
+    """
 
     state: str
     at: datetime
     received_at: datetime
     seq: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,13 @@ def _from_events(events: Iterable[DeviceEvent], table: AlarmTable) -> Iterator[t
 def _from_state(newest: ReportedState | None, table: AlarmTable) -> Iterator[tuple[str, _Evidence]]:
     if newest is None:
         return
+    said_by = f"state:{newest.state}"
     for condition in table.conditions.values():
         asserts = newest.state in condition.states_asserting
+        if asserts and newest.since is not None and newest.since < newest.at:
+            yield condition.name, _Evidence(newest.since, -1, True, newest.received_at, said_by)
         if asserts or newest.state in condition.states_ending:
-            yield condition.name, _Evidence(
-                newest.at, newest.seq, asserts, newest.received_at, f"state:{newest.state}"
-            )
+            yield condition.name, _Evidence(newest.at, newest.seq, asserts, newest.received_at, said_by)
 
 
 def _condition_runs(condition: AlarmCondition, items: list[_Evidence]) -> Iterator[_Run]:

@@ -1,68 +1,42 @@
-"""Alarms that devices raise themselves: alerts in the same transaction as the event that tells of them."""
+"""Alarms that devices raise themselves: judged in the transaction of the event that tells of them."""
 
 import datetime as dt
 from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical import alarms
-from sc_stim.clinical.alarms import Effect, Severity
+from sc_stim.clinical.alarms import duration, shipped_table
 from sc_stim.devices.messages import Event
-from sc_stim.devices.sample_rows import Known
-from sc_stim.workflows import alerts
+from sc_stim.devices.state_rows import Known
+from sc_stim.workflows.conditions import judge_conditions
 
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    measured_at: dt.datetime
-    received_at: dt.datetime
-    device: Known
-    event: Event
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class AlarmRows:
-    """The alarm events of one batch."""
+    """The devices of one batch with an alarm of just now: an alert must not wait for the next sweep of the workers.
+
+    What arrives late can wait: it is owed to them, like all news.
+    """
 
     session: Session
-    told: list[_Told] = field(default_factory=list)
+    pressing: dict[int, dt.datetime] = field(default_factory=dict)  # device -> its earliest alarm
 
     def add(self, device: Known, event: Event, measured_at: dt.datetime, received_at: dt.datetime) -> None:
-        if alarms.shipped_table().events.get(event.kind):
-            self.told.append(_Told(measured_at, received_at, device, event))
+        table = shipped_table()
+        if event.kind in table.events and received_at - measured_at <= duration(table.late_after):
+            self.pressing[device.id] = min(measured_at, self.pressing.get(device.id, measured_at))
 
-    def write(self) -> None:
-        """Open, return to normal or note, in the order in which it happened."""
-        table = alarms.shipped_table()
-        for told in sorted(self.told, key=lambda told: told.measured_at):
-            for name, effect in table.events[told.event.kind]:
-                self._write_one(told, table, name, effect)
-
-    def _write_one(self, told: _Told, table: alarms.AlarmTable, name: str, effect: Effect) -> None:
-        ends = effect is Effect.ENDS or (effect is Effect.FOLLOWS and told.event.state == "cleared")
-        severity = table.conditions[name].severity.get(told.device.kind)
-        if severity is None or severity is Severity.INFO:
-            return  # the event itself is on record; nobody has to do anything about it
-        if ends:
-            self._end(told, name)
+    def judge(self, at: dt.datetime) -> None:
+        """Once everything of the batch is written."""
+        if not self.pressing:
             return
-        condition = alerts.Condition(
-            clinic_id=told.device.clinic_id,
-            patient_id=told.device.patient_id,
-            device_id=told.device.id,
-            name=name,
-            severity=severity.code,
-            since=told.measured_at,
-            effect_key=alerts.condition_key(told.device.id, name, told.measured_at),
-            model_version=f"alarms-{table.version}",
-            detail={"event": told.event.kind, "detail": told.event.detail},
-        )
-        if told.received_at - told.measured_at > alarms.duration(table.late_after):
-            # Old news calls nobody by itself; whether it still holds is judged from all that is known.
-            alerts.record_finding(self.session, condition, at=told.received_at)
-        elif alerts.raise_alert(self.session, condition, at=told.received_at) and table.conditions[name].momentary:
-            self._end(told, name)
-
-    def _end(self, told: _Told, name: str) -> None:
-        key = alerts.open_key(name, device_id=told.device.id, patient_id=told.device.patient_id)
-        alerts.return_to_normal(self.session, key, at=told.received_at, over_at=told.measured_at)
+        try:
+            with self.session.begin_nested():
+                judge_conditions(self.session, self.pressing, at)
+        except (
+            Exception
+        ):  # the telemetry is stored all the same, and the workers judge these devices in any case
+            log.exception("alarm_not_judged_at_once", devices=sorted(self.pressing))

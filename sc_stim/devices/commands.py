@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, or_, select
 from sqlalchemy.orm import Session
 
 from sc_stim.devices import messages, topics
@@ -17,18 +17,20 @@ def take_pending(session: Session, shards: tuple[str, ...], at: dt.datetime) -> 
 
     Publish them after the commit: a command lost in between ends as `not_confirmed`, never as done.
     """
+    of_shard = [cast(Device.public_id, String).endswith(shard) for shard in shards]
     waiting = (
         select(Command, Device.public_id)
         .join(Device, Device.id == Command.device_id)
-        .where(Command.state == "pending", Command.expires_at > at)
+        .where(Command.state == "pending", Command.expires_at > at, or_(*of_shard))
         .order_by(Command.id)
         .limit(AT_ONCE)
+        .with_for_update(of=Command, skip_locked=True)
     )
     found: list[tuple[str, bytes]] = []
-    for command, device_id in session.execute(waiting.with_for_update(of=Command, skip_locked=True)):
-        if topics.shard_of(str(device_id)) in shards:
-            command.state, command.sent_at = "sent", at
-            found.append((topics.down(str(device_id), "command"), _encode(command)))
+    for command, device_id in session.execute(waiting):
+        command.state, command.sent_at = "sent", at
+        found.append((topics.down(str(device_id), "command"), _encode(command)))
+    session.flush()
     return found
 
 

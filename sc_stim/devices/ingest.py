@@ -6,66 +6,40 @@ speak only of what has been committed.
 """
 
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
 import structlog
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from sc_stim.devices import clock, commands, messages, topics
 from sc_stim.devices.alarm_rows import AlarmRows
-from sc_stim.devices.clock import ClockEstimate, Verdict
-from sc_stim.devices.ledger import SeqRanges
-from sc_stim.devices.messages import AnyItem, Envelope, InvalidMessage
+from sc_stim.devices.clock import Verdict
+from sc_stim.devices.ledger_rows import Ledger, LedgerRows, StoredAck
+from sc_stim.devices.messages import AnyItem, Envelope, Event, InvalidMessage, Reject, Score
 from sc_stim.devices.mqtt import Delivery
-from sc_stim.devices.sample_rows import Known, SampleRows
-from sc_stim.devices.state_rows import write_states
-from sc_stim.devices.store import Bulk
-from sc_stim.models import DeviceEpoch, Quarantine, WorkItem
-from sc_stim.models.base import new_public_id
-from sc_stim.workflows import outbox
+from sc_stim.devices.quarantine_rows import QuarantineRows, Refusal
+from sc_stim.devices.sample_rows import SampleRows
+from sc_stim.devices.state_rows import Known, load_devices, lock_states, write_states
+from sc_stim.devices.store import Bulk, Conflict, DatabaseAway, NotStorable, transaction
+from sc_stim.models import Quarantine
 
 log = structlog.get_logger(__name__)
 
-StoredAck = tuple[str, bytes]  # topic, payload
 FaultPoint = Callable[[str], None]
-MAX_QUARANTINED_BYTES = 256 * 1024
-_CLOCK = msgspec.json.Decoder(ClockEstimate)
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # fills columns that an update leaves alone
+ATTEMPTS = 3  # at a batch that is in another transaction's way
+
+Problem = tuple[str, str | None, str]  # reason, field at fault, what to do
+
+_parse_topic = lru_cache(maxsize=100_000)(topics.parse_up)  # a device says all it says on the same few topics
 
 
 def no_faults(_point: str) -> None:
     """Where tests break the program; here nothing happens."""
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """The record numbers of one (device, epoch), locked until the commit."""
-
-    device_id: int
-    taken: SeqRanges
-    rejected: SeqRanges
-    rejected_now: list[int] = field(default_factory=list)
-
-    def has_stored(self, seq: int) -> bool:
-        return seq in self.taken and seq not in self.rejected
-
-    def reject(self, seq: int) -> None:
-        self.taken.add(seq)
-        self.rejected.add(seq)
-        self.rejected_now.append(seq)
-
-    def row(self, epoch: str, at: object) -> tuple[object, ...]:
-        return (self.device_id, epoch, self.taken.to_text(), self.rejected.to_text(), at, at)
-
-    def acknowledgement(self, epoch: str) -> bytes:
-        return messages.encode_ack(epoch, self.taken.upto, self.taken.missing(), sorted(self.rejected_now))
 
 
 class _Message(NamedTuple):
@@ -85,264 +59,234 @@ class Receiver:
         """Commit a batch and return the stored-acks it has earned.
 
         A message that breaks the transaction is found by halving the batch and goes to quarantine alone. Raises
-        sqlalchemy.exc.DBAPIError when the database itself cannot work now; then nothing of the batch is committed
-        that is not safe to receive again.
+        store.DatabaseAway when the database cannot work now; what of the batch is committed is safe to receive again.
+        queue_delay_s: how long messages wait in the broker at present, None: not known.
         """
+        if not deliveries:
+            return []
         try:
-            return self._commit(deliveries, queue_delay_s)
-        except (DataError, IntegrityError) as error:
-            return self._isolate(deliveries, queue_delay_s, type(error.orig).__name__)
-        except DBAPIError:
+            return self._commit(lambda batch: batch.take(deliveries), deliveries, queue_delay_s)
+        except DatabaseAway:
             raise
-        except Exception as error:  # a fault of ours on one message must not stop the others; it is kept by name
+        except NotStorable as error:
+            # Without the database's own words: they may quote a record.
+            log.error("not_storable", messages=len(deliveries), why=str(error))
+            return self._isolate(deliveries, queue_delay_s, str(error))
+        except Exception as error:  # a fault of ours at one message must not stop the others
             log.exception("ingest_fault", messages=len(deliveries))
             return self._isolate(deliveries, queue_delay_s, type(error).__name__)
 
-    def _commit(self, deliveries: Sequence[Delivery], queue_delay_s: float | None) -> list[StoredAck]:
-        with self._engine.begin() as connection:
-            batch = _Batch(connection, queue_delay_s)
-            batch.take(deliveries)
+    def _isolate(
+        self, deliveries: Sequence[Delivery], queue_delay_s: float | None, why: str
+    ) -> list[StoredAck]:
+        if len(deliveries) > 1:
+            half = len(deliveries) // 2
+            earlier = self.receive(deliveries[:half], queue_delay_s)
+            return earlier + self.receive(deliveries[half:], queue_delay_s)
+        return self._set_aside(deliveries[0], queue_delay_s, why)
+
+    def _set_aside(self, delivery: Delivery, queue_delay_s: float | None, why: str) -> list[StoredAck]:
+        """Keep what this message holds in quarantine: record by record if it can be read, else whole."""
+        problem = "not_storable", None, f"the record could not be stored ({why})"
+        try:
+            return self._commit(lambda batch: batch.take([delivery], problem), [delivery], queue_delay_s)
+        except DatabaseAway:
+            raise
+        except Exception:
+            log.exception("message_not_readable", topic=delivery.topic)
+            return self._commit(lambda batch: batch.refuse(delivery, *problem), [delivery], queue_delay_s)
+
+    def _commit(
+        self, fill: Callable[["_Batch"], None], deliveries: Sequence[Delivery], queue_delay_s: float | None
+    ) -> list[StoredAck]:
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Conflict):
+                return self._attempt(fill, deliveries[-1].received_at, queue_delay_s)
+        return self._attempt(fill, deliveries[-1].received_at, queue_delay_s)
+
+    def _attempt(
+        self, fill: Callable[["_Batch"], None], at: dt.datetime, queue_delay_s: float | None
+    ) -> list[StoredAck]:
+        with transaction(self._engine) as connection:
+            batch = _Batch(connection, at, queue_delay_s)
+            fill(batch)
             self._faults("before_insert")
             acks = batch.write()
             self._faults("after_insert")
         self._faults("after_commit")
         return acks
 
-    def _isolate(self, deliveries: Sequence[Delivery], queue_delay_s: float | None, why: str) -> list[StoredAck]:
-        if len(deliveries) == 1:
-            with self._engine.begin() as connection:
-                batch = _Batch(connection, queue_delay_s)
-                batch.refuse(deliveries[0], "not_storable", None, f"the record could not be stored ({why})")
-                return batch.write()
-        half = len(deliveries) // 2
-        return self.receive(deliveries[:half], queue_delay_s) + self.receive(deliveries[half:], queue_delay_s)
-
 
 class _Batch:
-    """One transaction's worth of messages."""
+    """One transaction's worth of messages; `at` is when the last of them came."""
 
-    def __init__(self, connection: Connection, queue_delay_s: float | None) -> None:
+    def __init__(
+        self, connection: Connection, at: dt.datetime, queue_delay_s: float | None, *, replayed: bool = False
+    ) -> None:
+        self._at = at
+        self._queue_delay_s = queue_delay_s
+        self._replayed = replayed
         self._bulk = Bulk(connection)
         self._session = Session(connection)
-        self._queue_delay_s = queue_delay_s
         self._devices: dict[str, Known] = {}
-        self._ledgers: dict[tuple[str, str], _Ledger] = {}  # by device and epoch
+        self._ledgers = LedgerRows(self._bulk)
         self._rows = SampleRows(self._bulk)
         self._alarms = AlarmRows(self._session)
+        self._quarantine = QuarantineRows(self._bulk)
         self._results: list[tuple[Known, messages.Result, dt.datetime]] = []
-        self.refused: dict[bytes, tuple[object, ...]] = {}
 
-    @property
-    def stored(self) -> bool:
-        """Whether anything new came of it."""
-        return bool(self._rows or self._results)
+    def take(self, deliveries: Sequence[Delivery], problem: Problem | None = None) -> None:
+        """Decode, judge and sort every message. This reads the database, and locks the rows of the devices that spoke.
 
-    def take(self, deliveries: Sequence[Delivery]) -> None:
-        """Decode, judge and sort every message; only reads the database, and locks the ledgers it reads."""
-        parsed = [(delivery, self._parse_topic(delivery)) for delivery in deliveries]
-        self._load_devices(sorted({topic.device_id for _, topic in parsed if topic}))
-        opened = [self._open(delivery, topic) for delivery, topic in parsed if topic]
+        problem: why none of the records may be stored
+        """
+        addressed = [(delivery, self._read_topic(delivery)) for delivery in deliveries]
+        self._devices = load_devices(self._bulk, {topic.device_id for _, topic in addressed if topic})
+        opened = [self._open(delivery, topic) for delivery, topic in addressed if topic]
         taken = [message for message in opened if message]
-        self._load_ledgers(taken)
+        lock_states(self._bulk, self._spoken())
+        self._ledgers.load((message.device, message.envelope.epoch) for message in taken)
+        # The whole batch teaches us the devices' clocks before any of its times is judged.
+        for delivery, device, envelope in taken if not self._replayed else ():
+            device.clock = clock.observe(
+                device.clock, envelope.sent_at, delivery.received_at, self._queue_delay_s
+            )
         for message in taken:
-            self._take_items(message)
-
-    def write(self) -> list[StoredAck]:
-        """Everything the batch became, few statements a table; returns the stored-acks to send after the commit."""
-        self._rows.write()
-        write_states(self._bulk, list(self._devices.values()))
-        self._write_ledgers()
-        self._write_quarantine()
-        self._alarms.write()
-        for device, result, at in self._results:
-            commands.take_result(self._session, device.id, result, at)
-        self._ask_for_judgement()
-        return [
-            (topics.down(public_id, "ack"), ledger.acknowledgement(epoch))
-            for (public_id, epoch), ledger in self._ledgers.items()
-        ]
+            self._take_items(message, problem)
 
     def refuse(
         self,
         delivery: Delivery,
         reason: str,
-        field_name: str | None,
+        field: str | None,
         detail: str,
-        *,
         device: Known | None = None,
-        epoch: str | None = None,
-        seq: int | None = None,
-        payload: bytes | None = None,
     ) -> None:
-        """Keep what cannot be taken: the message as it came, or a message made of the one item that is wrong."""
-        kept = (delivery.payload if payload is None else payload)[:MAX_QUARANTINED_BYTES]
-        topic = delivery.topic.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        identity = "\0".join((topic, epoch or "", "" if seq is None else str(seq)))
-        fingerprint = hashlib.sha256(identity.encode() + b"\0" + (kept if seq is None else b"")).digest()
-        self.refused[fingerprint] = (
-            self._bulk.uuid(new_public_id()), device and device.clinic_id, device and device.id, fingerprint, topic,
-            kept, epoch, seq, reason, field_name, detail, self._bulk.moment(delivery.received_at), 1,
-        )  # fmt: skip
+        """Keep a message whole that cannot be taken at all."""
+        self._quarantine.keep(
+            Refusal(delivery.topic, delivery.payload, delivery.received_at, reason, field, detail, device)
+        )
 
-    def _parse_topic(self, delivery: Delivery) -> topics.UpTopic | None:
+    def write(self) -> list[StoredAck]:
+        """Everything the batch became, few statements a table; returns the stored-acks to send after the commit."""
+        self._rows.write()
+        write_states(self._bulk, self._spoken())
+        acks = self._ledgers.write(self._at)
+        self._quarantine.write()
+        for device, result, at in self._results:
+            commands.take_result(self._session, device.id, result, at)
+        self._alarms.judge(self._at)
+        self._rows.ask_for_judgement(self._at)
+        return acks
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, for a single message: `stored`, `quarantined`, or `duplicate`: it brought nothing new."""
+        if self._rows or self._results or any(device.told for device in self._spoken()):
+            return "stored"
+        return "quarantined" if self._quarantine else "duplicate"
+
+    def _spoken(self) -> list[Known]:
+        return [device for device in self._devices.values() if device.spoke]
+
+    def _read_topic(self, delivery: Delivery) -> topics.UpTopic | None:
         try:
-            return topics.parse_up(delivery.topic)
+            return _parse_topic(delivery.topic)
         except topics.InvalidTopic as error:
             self.refuse(delivery, "bad_topic", None, str(error))
             return None
 
-    def _load_devices(self, ids: list[str]) -> None:
-        rows = self._bulk.select(
-            "SELECT keys.b, d.id, d.clinic_id, d.patient_id, d.kind, l.revoked_at, s.clock "
-            f"FROM keys JOIN device d ON d.public_id = {self._bulk.uuid_of('keys.a')} "
-            "LEFT JOIN broker_login l ON l.username = keys.b LEFT JOIN device_state s ON s.device_id = d.id",
-            [[self._bulk.uuid(uuid.UUID(device_id)) for device_id in ids], ids],
-        )
-        for public_id, device_id, clinic_id, patient_id, kind, revoked_at, estimate in rows:
-            known = _CLOCK.decode(estimate) if estimate else ClockEstimate()
-            self._devices[public_id] = Known(
-                public_id, device_id, clinic_id, patient_id, kind, revoked_at is not None, known
-            )
-
     def _open(self, delivery: Delivery, topic: topics.UpTopic) -> _Message | None:
-        """The decoded message of a device we know, or None when it is settled already."""
+        """The records of a device we know, or None when the message is settled already."""
         device = self._devices.get(topic.device_id)
         if device is None:
             self.refuse(delivery, "unknown_device", None, "no device with this id is registered")
             return None
         if device.revoked:
-            self.refuse(delivery, "revoked_device", None, "this device's login was revoked", device=device)
+            self.refuse(delivery, "revoked_device", None, "this device's login was revoked", device)
             return None
         try:
-            return self._decode(delivery, topic, device)
+            return self._decode(delivery, topic.kind, device)
         except InvalidMessage as error:
-            self.refuse(delivery, error.reason, error.field, error.detail, device=device)
+            self.refuse(delivery, error.reason, error.field, error.detail, device)
             return None
 
-    def _decode(self, delivery: Delivery, topic: topics.UpTopic, device: Known) -> _Message | None:
-        if topic.kind == "state":
-            device.hear_state(messages.decode_state(delivery.payload), delivery.received_at, delivery.retained)
+    def _decode(self, delivery: Delivery, kind: topics.UpKind, device: Known) -> _Message | None:
+        if kind == "state":
+            told = messages.decode_state(delivery.payload)
+            device.hear_state(told, delivery.received_at, delivery.retained or self._replayed)
             return None
-        if topic.kind == "result":
-            result = messages.decode_result(delivery.payload)
-            self._results.append((device, result, delivery.received_at))
+        if kind == "result":
+            self._results.append((device, messages.decode_result(delivery.payload), delivery.received_at))
             device.hear(delivery.received_at)
             return None
-        envelope = messages.decode(topic.kind, device.kind, delivery.payload)
-        device.clock = clock.observe(device.clock, envelope.sent_at, delivery.received_at, self._queue_delay_s)
-        device.unknown_fields += envelope.unknown_fields
+        envelope = messages.decode(kind, device.kind, delivery.payload)
         device.hear(delivery.received_at)
         return _Message(delivery, device, envelope)
 
-    def _load_ledgers(self, taken: list[_Message]) -> None:
-        """Create, lock and read the ledger of every (device, epoch) here: two sessions may carry one device."""
-        seen = {(m.device.id, m.envelope.epoch): m for m in reversed(taken)}
-        moments = {key: self._bulk.moment(message.delivery.received_at) for key, message in seen.items()}
-        rows = [(*key, "", "", moments[key], moments[key]) for key in sorted(seen)]
-        for device_id, epoch, numbers, rejected in self._bulk.upsert(
-            DeviceEpoch.__table__,
-            ("device_id", "epoch", "taken", "rejected", "first_at", "last_at"),
-            rows,
-            "(device_id, epoch) DO UPDATE SET last_at = excluded.last_at",
-            returning="device_id, epoch, taken, rejected",
-        ):
-            device = seen[device_id, epoch].device
-            self._ledgers[device.public_id, epoch] = _Ledger(
-                device.id, SeqRanges.from_text(numbers), SeqRanges.from_text(rejected)
-            )
-
-    def _take_items(self, message: _Message) -> None:
+    def _take_items(self, message: _Message, problem: Problem | None) -> None:
         delivery, device, envelope = message
-        ledger = self._ledgers[device.public_id, envelope.epoch]
+        ledger = self._ledgers[device, envelope.epoch]
         for reject in envelope.rejects:
-            if reject.seq is None or not ledger.has_stored(reject.seq):
-                self._refuse_item(message, ledger, reject)
+            self._refuse_item(message, ledger, reject)
+        device.unknown_fields += envelope.unknown_fields
         for item in envelope.items:
             if ledger.has_stored(item.seq):
                 continue
-            problem = self._problem(message, item)
-            if problem:
-                self._refuse_item(message, ledger, messages.refuse(item, *problem))
+            found = problem or self._problem(message, item)
+            if found:
+                self._refuse_item(message, ledger, messages.refuse(item, *found))
                 continue
-            ledger.taken.add(item.seq)
+            ledger.store(item.seq)
             measured_at = clock.measured_at(device.clock, item.at, delivery.received_at)
             self._rows.add(device, envelope.epoch, item, measured_at, delivery.received_at)
-            if isinstance(item, messages.Event):
+            if isinstance(item, Event):
                 self._alarms.add(device, item, measured_at, delivery.received_at)
 
-    def _problem(self, message: _Message, item: AnyItem) -> tuple[str, str | None, str] | None:
-        """Why a well-formed item cannot be taken: reason, field, what to do."""
+    def _problem(self, message: _Message, item: AnyItem) -> Problem | None:
+        """Why a well-formed record cannot be taken."""
         delivery, device, envelope = message
-        verdict = clock.verdict(device.clock, item.at, envelope.sent_at, delivery.received_at, self._queue_delay_s)
+        verdict = clock.verdict(
+            device.clock, item.at, envelope.sent_at, delivery.received_at, self._queue_delay_s
+        )
         if verdict is Verdict.IMPOSSIBLE:
             return "impossible_clock", "at", "this time cannot be right: check the device's clock"
-        if device.patient_id is None and isinstance(item, messages.Score):
+        if device.patient_id is None and isinstance(item, Score):
             return "no_patient", None, "the device has no patient: assign it to one, then replay"
         return None
 
-    def _refuse_item(self, message: _Message, ledger: "_Ledger", reject: messages.Reject) -> None:
-        if reject.seq is not None:
-            ledger.reject(reject.seq)
-        self.refuse(
-            message.delivery,
-            reject.reason,
-            reject.field,
-            reject.detail,
-            device=message.device,
-            epoch=message.envelope.epoch,
-            seq=reject.seq,
-            payload=messages.message_of(message.envelope, reject),
-        )
-
-    def _write_ledgers(self) -> None:
-        self._bulk.upsert(
-            DeviceEpoch.__table__,
-            ("device_id", "epoch", "taken", "rejected", "first_at", "last_at"),
-            [ledger.row(epoch, self._bulk.moment(EPOCH)) for (_, epoch), ledger in sorted(self._ledgers.items())],
-            "(device_id, epoch) DO UPDATE SET taken = excluded.taken, rejected = excluded.rejected",
-        )
-
-    def _ask_for_judgement(self) -> None:
-        """Owe what this news may change: `workflows.outbox.ask` for many subjects, each with its own `since`."""
-        moment = self._bulk.moment
-        at = moment(max((device.heard_at for device in self._devices.values() if device.heard_at), default=None))
-        earlier = "LEAST" if self._bulk.is_postgres else "MIN"
-        self._bulk.upsert(
-            WorkItem.__table__,
-            outbox.COLUMNS,
-            [(*key, 1, moment(since), at, at, 0) for key, since in sorted(self._rows.news.items())],
-            "(kind, subject_id) DO UPDATE SET generation = old.generation + 1, "
-            f"since = {earlier}(old.since, excluded.since), due_at = {earlier}(old.due_at, excluded.due_at)",
-        )
-
-    def _write_quarantine(self) -> None:
-        self._bulk.upsert(
-            Quarantine.__table__,
-            ("public_id", "clinic_id", "device_id", "fingerprint", "topic", "payload", "epoch", "seq", "reason",
-             "field", "detail", "received_at", "times_seen"),
-            list(self.refused.values()),
-            "(fingerprint) DO UPDATE SET times_seen = old.times_seen + 1",
+    def _refuse_item(self, message: _Message, ledger: Ledger, reject: Reject) -> None:
+        """Keep one record in quarantine. Where there is no room for it, no ack covers it either."""
+        delivery, device, envelope = message
+        if reject.seq is not None and ledger.has_stored(reject.seq):
+            return
+        refusal = Refusal(
+            delivery.topic, messages.message_of(envelope, reject), delivery.received_at, reject.reason, reject.field,
+            reject.detail, device, envelope.epoch, reject.seq,
         )  # fmt: skip
+        kept = self._quarantine.keep(refusal, again=reject.seq is not None and reject.seq in ledger.rejected)
+        if kept and reject.seq is not None:
+            ledger.reject(reject.seq)
 
 
-def replay(session: Session, public_ids: list[uuid.UUID], at: dt.datetime) -> list[tuple[uuid.UUID, str]]:
+def replay(session: Session, public_ids: Sequence[uuid.UUID], at: dt.datetime) -> list[tuple[uuid.UUID, str]]:
     """Try quarantined messages once more, in the caller's transaction.
 
     Returns the outcome of each by its public id: `stored`, `duplicate` or `quarantined` (still, with its reason).
     """
     outcomes: list[tuple[uuid.UUID, str]] = []
-    for row in session.scalars(select(Quarantine).where(Quarantine.public_id.in_(public_ids)).order_by(Quarantine.id)):
-        row.outcome, row.replayed_at = _replay_one(session, row), at
+    wanted = select(Quarantine).where(Quarantine.public_id.in_(public_ids)).order_by(Quarantine.id)
+    for row in session.scalars(wanted).all():
+        row.outcome, row.replayed_at = _replay_one(session, row, at), at
+        session.flush()
         outcomes.append((row.public_id, row.outcome))
-    session.flush()
     return outcomes
 
 
-def _replay_one(session: Session, row: Quarantine) -> str:
-    """Receive the kept payload as if it came now for the first time, by the time at which it came first."""
-    batch = _Batch(session.connection(), None)
+def _replay_one(session: Session, row: Quarantine, at: dt.datetime) -> str:
+    """Receive the kept payload as if it came for the first time when it came first."""
+    batch = _Batch(session.connection(), at, None, replayed=True)
     batch.take([Delivery(row.topic, row.payload, row.received_at, False, 0, 0, 0)])
-    if batch.refused:
-        return "quarantined"
-    batch.write()
-    return "stored" if batch.stored else "duplicate"
+    if batch.outcome != "quarantined":
+        batch.write()
+    return batch.outcome

@@ -5,6 +5,7 @@ the database is away nothing is acknowledged: the session hangs up, waits with b
 """
 
 import datetime as dt
+import math
 import queue
 import random
 import threading
@@ -14,29 +15,31 @@ from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from sc_stim import clock
 from sc_stim.devices import commands, topics
 from sc_stim.devices.ingest import FaultPoint, Receiver, no_faults
-from sc_stim.devices.mqtt import Address, Delivery, MqttSession, Refused
+from sc_stim.devices.mqtt import Address, Delivery, MqttSession
+from sc_stim.devices.store import DatabaseAway, transaction
 from sc_stim.workflows.heartbeat import beat
 
 log = structlog.get_logger(__name__)
 
-BACK_OFF_S = (0.5, 30.0)  # first and longest wait
-CANARY_EVERY_S = 2.0
+LIVE, HISTORY = "live", "history"
+BACK_OFF_S = (0.5, 5.0)  # first and longest wait: work goes on soon after database or broker are back
+CANARY_EVERY = dt.timedelta(seconds=2)
 HEARTBEAT_EVERY_S = 5.0
 COMMANDS_EVERY_S = 1.0
 GATHER_S = 0.02  # how long a batch may wait for company
+MAX_BATCH_BYTES = 2 * 1024 * 1024  # of payload; some thousands of records
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
     """One session's name, topics and share of the fleet."""
 
-    name: str  # `live` or `history`
+    name: str  # LIVE or HISTORY
     shards_text: str
     address: Address
     filters: list[str]
@@ -46,19 +49,27 @@ class Lane:
         return f"{topics.ROOT}/canary/{self.address.username}"
 
 
-def lanes(shards_text: str, url: str, username: str, password: str, ca_file: str | None, version: int) -> list[Lane]:
+def lanes(
+    shards_text: str, url: str, username: str, password: str, ca_file: str | None, version: int
+) -> list[Lane]:
     """The two sessions of a process for these shards; user names as the broker's ingest accounts are named."""
     shards = topics.parse_shards(shards_text)
 
     def lane(name: str, filters: list[str]) -> Lane:
-        address = Address(url, f"{username}-{shards_text.replace(',', '-')}-{name}", password, ca_file, version)
+        address = Address(
+            url, f"{username}-{shards_text.replace(',', '-')}-{name}", password, ca_file, version
+        )
         return Lane(name=name, shards_text=shards_text, address=address, filters=filters)
 
-    return [lane("live", topics.live_filters(shards)), lane("history", topics.history_filters(shards))]
+    return [lane(LIVE, topics.live_filters(shards)), lane(HISTORY, topics.history_filters(shards))]
 
 
 class LaneRunner:
-    """Runs one lane until told to stop; `run` returns when what was read has been committed or handed back."""
+    """Runs one lane until told to stop; `run` returns when the batch in hand is committed and acknowledged.
+
+    Any error ends no thread: the lane hangs up, so that the broker keeps what is not acknowledged, waits, and comes
+    back. While that goes on it gives no sign of life, which shows on `/health/ready`.
+    """
 
     def __init__(self, lane: Lane, engine: Engine, *, batch: int, faults: FaultPoint = no_faults) -> None:
         self._lane = lane
@@ -66,9 +77,9 @@ class LaneRunner:
         self._batch = batch
         self._receiver = Receiver(engine, faults=faults)
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
-        self._oldest: Delivery | None = None
+        self._given_up = 0  # connections up to this one are over: what they delivered will come again
+        self._waited_s = 0.0  # longest wait of a message for its commit since the last sign of life
         self._canary = Canary()
-        self._hang_up = threading.Event()
         self._stopping = threading.Event()
         self._session = MqttSession(
             lane.address, [*lane.filters, lane.canary_topic], self._take, faults=faults
@@ -87,19 +98,27 @@ class LaneRunner:
                 log.info("ingest_connected", lane=self._lane.name, shards=self._lane.shards_text)
                 back_off.reset()
                 self._read()
-            except Refused as error:
-                log.error("ingest_refused", lane=self._lane.name, why=str(error))
             except OSError as error:
-                log.warning("ingest_disconnected", lane=self._lane.name, why=type(error).__name__)
+                log.warning(
+                    "ingest_disconnected", lane=self._lane.name, why=f"{type(error).__name__}: {error}"
+                )
+            except Exception:
+                log.exception("ingest_fault", lane=self._lane.name)
             if not self._stopping.is_set():
-                self._canary.lose()
                 self._session.drop()
-                self._hang_up.clear()
+                self._canary.lose()
                 back_off.wait(self._stopping)
         writer.join()
-        self._last_words()
+        self._say_goodbye()
 
     # --- the reading thread ---
+
+    def _read(self) -> None:
+        while not self._stopping.is_set() and self._session.connection > self._given_up:
+            payload = self._canary.due()
+            if payload is not None:
+                self._session.send([(self._lane.canary_topic, payload)])
+            self._session.read(0.1)
 
     def _take(self, delivery: Delivery) -> None:
         if delivery.topic == self._lane.canary_topic:
@@ -108,118 +127,120 @@ class LaneRunner:
         else:
             self._inbox.put(delivery)
 
-    def _read(self) -> None:
-        while not self._stopping.is_set() and not self._hang_up.is_set():
-            payload = self._canary.due()
-            if payload is not None:
-                self._session.send([(self._lane.canary_topic, payload)])
-            self._session.read(0.1)
-
-    def _last_words(self) -> None:
+    def _say_goodbye(self) -> None:
         """Send the acknowledgements of the batch that was being written when we were told to stop."""
         if not self._session.ready:
             return
         try:
-            self._session.read(0)
             self._session.close()
-            self._session.read(0)
         except OSError as error:
-            log.info("ingest_closed", lane=self._lane.name, why=type(error).__name__)
+            log.warning("ingest_closed", lane=self._lane.name, why=f"{type(error).__name__}: {error}")
 
     # --- the writing thread ---
 
     def _write(self) -> None:
         back_off = BackOff()
-        next_heartbeat = next_commands = 0.0
+        heartbeat, commands_due = Every(HEARTBEAT_EVERY_S), Every(COMMANDS_EVERY_S)
         while not self._stopping.is_set():
             batch = self._gather()
             try:
                 if batch:
                     self._commit(batch)
-                if self._lane.name == "live" and time.monotonic() >= next_commands:
+                if self._lane.name == LIVE and self._session.ready and commands_due():
                     self._send_commands()
-                    next_commands = time.monotonic() + COMMANDS_EVERY_S
-                if time.monotonic() >= next_heartbeat:
+                if self._session.ready and heartbeat():
                     self._beat()
-                    next_heartbeat = time.monotonic() + HEARTBEAT_EVERY_S
                 back_off.reset()
-            except DBAPIError as error:
-                log.error("database_away", lane=self._lane.name, why=type(error.orig).__name__, waiting=len(batch))
-                self._give_back()
-                back_off.wait(self._stopping)
+            except DatabaseAway as error:
+                log.error("database_away", lane=self._lane.name, why=str(error), waiting=len(batch))
+                self._give_up(back_off)
+            except Exception:
+                log.exception("ingest_fault", lane=self._lane.name, waiting=len(batch))
+                self._give_up(back_off)
+
+    def _give_up(self, back_off: "BackOff") -> None:
+        """Have the reading thread hang up: what this connection delivered will come again on the next."""
+        self._given_up = self._session.connection
+        back_off.wait(self._stopping)
 
     def _gather(self) -> list[Delivery]:
+        """What has come, if anything comes soon; what a connection delivered that was given up will come again."""
         batch: list[Delivery] = []
-        try:
-            batch.append(self._inbox.get(timeout=0.2))
-            until = time.monotonic() + GATHER_S
-            while len(batch) < self._batch:
-                batch.append(self._inbox.get(timeout=max(until - time.monotonic(), 0)))
-        except queue.Empty:
-            pass
-        self._oldest = batch[0] if batch else None
+        size, wait_s = 0, 0.2
+        until = math.inf
+        while len(batch) < self._batch and size < MAX_BATCH_BYTES:
+            try:
+                delivery = self._inbox.get(timeout=max(min(wait_s, until - time.monotonic()), 0))
+            except queue.Empty:
+                break
+            if delivery.connection > self._given_up:
+                until = min(until, time.monotonic() + GATHER_S)
+                batch.append(delivery)
+                size += len(delivery.payload)
         return batch
 
     def _commit(self, batch: list[Delivery]) -> None:
         acks = self._receiver.receive(batch, self._canary.queue_delay_s)
         self._session.finish(batch)
         self._session.send(acks)
-        self._oldest = None
-
-    def _give_back(self) -> None:
-        """Hang up, so that the broker keeps what we hold and delivers it again when the database is back."""
-        self._hang_up.set()
-        while not self._inbox.empty():
-            self._inbox.get_nowait()
-        self._oldest = None
+        self._waited_s = max(self._waited_s, (clock.now() - batch[0].received_at).total_seconds())
 
     def _send_commands(self) -> None:
-        if not self._session.ready:
-            return
-        with Session(self._engine) as session:
-            messages = commands.take_pending(session, topics.parse_shards(self._lane.shards_text), clock.now())
-            session.commit()
+        with transaction(self._engine) as connection, Session(connection) as session:
+            messages = commands.take_pending(
+                session, topics.parse_shards(self._lane.shards_text), clock.now()
+            )
+            session.flush()
         self._session.send(messages)
 
     def _beat(self) -> None:
-        if not self._session.ready:
-            return  # no word is the truth: we do no work
-        oldest = self._oldest
         detail = {
             "shards": self._lane.shards_text,
             "canary_age_s": self._canary.age_s,
             "queue_delay_s": self._canary.queue_delay_s,
-            "unacked_oldest_s": (clock.now() - oldest.received_at).total_seconds() if oldest else 0.0,
+            "unacked_oldest_s": self._waited_s,
         }
-        prefix = "ingest" if self._lane.name == "live" else "ingest-history"
-        with Session(self._engine) as session:
+        prefix = "ingest" if self._lane.name == LIVE else "ingest-history"
+        with transaction(self._engine) as connection, Session(connection) as session:
             beat(session, f"{prefix}:{self._lane.shards_text}", clock.now(), detail)
-            session.commit()
+        self._waited_s = 0.0
 
 
 class Canary:
     """A message of our own through our own session: how long the broker's queue is now, and whether it works."""
 
     def __init__(self) -> None:
-        self._sent_at = 0.0
-        self._out = False
+        self._sent_at: dt.datetime | None = None
         self._returned_at: dt.datetime | None = None
-        self.queue_delay_s: float | None = None
+        self._delay_s: float | None = None
+        self._is_out = False
 
     def due(self) -> bytes | None:
         """The next canary, when the last one is back and it is time; None otherwise."""
-        if self._out or time.monotonic() - self._sent_at < CANARY_EVERY_S:
+        now = clock.now()
+        if self._is_out or (self._sent_at and now - self._sent_at < CANARY_EVERY):
             return None
-        self._out, self._sent_at = True, time.monotonic()
-        return clock.now().isoformat().encode()
+        self._is_out, self._sent_at = True, now
+        return now.isoformat().encode()
 
     def returned(self, payload: bytes, at: dt.datetime) -> None:
-        self.queue_delay_s = (at - dt.datetime.fromisoformat(payload.decode())).total_seconds()
-        self._out, self._returned_at = False, at
+        """One is back; perhaps one that was sent before the connection ended."""
+        sent_at = dt.datetime.fromisoformat(payload.decode())
+        if sent_at == self._sent_at:
+            self._is_out, self._returned_at = False, at
+            self._delay_s = (at - sent_at).total_seconds()
 
     def lose(self) -> None:
         """The connection ended: until a new one is back, how long the queue is is not known."""
-        self._out, self.queue_delay_s = False, None
+        self._is_out, self._sent_at, self._delay_s = False, None, None
+
+    @property
+    def queue_delay_s(self) -> float | None:
+        """How long a message waits at the broker: no less than the canary that is on its way has waited by now."""
+        delay_s, sent_at = self._delay_s, self._sent_at
+        if delay_s is None or sent_at is None or not self._is_out:
+            return delay_s
+        return max(delay_s, (clock.now() - sent_at).total_seconds())
 
     @property
     def age_s(self) -> float | None:
@@ -240,12 +261,26 @@ class BackOff:
         self._wait_s = min(self._wait_s * 2, BACK_OFF_S[1])
 
 
+class Every:
+    """True when called for the first time, and then once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def __call__(self) -> bool:
+        due = time.monotonic() >= self._next
+        if due:
+            self._next = time.monotonic() + self._seconds
+        return due
+
+
 def run(
     all_lanes: list[Lane], engine: Engine, *, batch: int, faults: FaultPoint = no_faults
 ) -> Callable[[], None]:
     """Start every lane in a thread of its own; returns a function that stops them and waits."""
     runners = [LaneRunner(lane, engine, batch=batch, faults=faults) for lane in all_lanes]
-    threads = [threading.Thread(target=runner.run, name=lane.name) for runner, lane in zip(runners, all_lanes, strict=True)]
+    threads = [threading.Thread(target=runner.run) for runner in runners]
     for thread in threads:
         thread.start()
 

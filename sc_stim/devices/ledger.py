@@ -40,15 +40,35 @@ class SeqRanges:
         )
 
     def __contains__(self, seq: int) -> bool:
+        if not self._lasts or seq > self._lasts[-1]:
+            return False
         index = bisect_right(self._firsts, seq)
         return index > 0 and seq <= self._lasts[index - 1]
 
     def add(self, seq: int) -> bool:
         """Take one number; False when it had been taken before."""
+        if self._lasts and seq == self._lasts[-1] + 1:  # as nearly always
+            self._lasts[-1] = seq
+            return True
         if seq in self:
             return False
         self.add_range(seq, seq)
         return True
+
+    def discard(self, seq: int) -> None:
+        """Take one number out again, if it is in."""
+        if seq not in self:
+            return
+        index = bisect_right(self._firsts, seq) - 1
+        first, last = self._firsts[index], self._lasts[index]
+        left = [(first, seq - 1)] if first < seq else []
+        right = [(seq + 1, last)] if seq < last else []
+        self._firsts[index : index + 1] = [part[0] for part in left + right]
+        self._lasts[index : index + 1] = [part[1] for part in left + right]
+
+    def forget_oldest(self, keep: int) -> None:
+        """Keep only this many ranges (>= 1), those of the highest numbers."""
+        del self._firsts[:-keep], self._lasts[:-keep]
 
     def add_range(self, first: int, last: int) -> None:
         """Take first..last, both included; raises ValueError unless 0 <= first <= last."""

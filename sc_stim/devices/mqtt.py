@@ -6,39 +6,40 @@ reconnect, so a late one would acknowledge somebody else's message.
 """
 
 import datetime as dt
-import selectors
+import select
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
-import structlog
+from msgspec import Struct
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sc_stim import clock
 
-log = structlog.get_logger(__name__)
-
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 86_400
-READS_A_ROUND = 256  # packets taken before we look after acknowledgements again
 CONNECT_TIMEOUT_S = 10
+CLOSE_TIMEOUT_S = 5
 RECEIVE_MAXIMUM = 4000  # messages in our hands without an acknowledgement; the broker may allow fewer
+READ_BYTES = 64 * 1024
+PACKETS_A_ROUND = 256  # taken before we look after acknowledgements again
 
 
 class Refused(ConnectionError):
     """The broker does not let us in: wrong credentials or not permitted. Retrying needs a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True, gc=False):
     """A message as it came, and what is needed to acknowledge it."""
 
     topic: str
@@ -59,6 +60,24 @@ class Address:
     password: str
     ca_file: str | None = None
     version: int = 5
+
+
+class _Client(paho.Client):
+    """Reads the socket in large pieces: paho asks for each packet in four small ones, a system call each."""
+
+    unread = b""
+    _read_to = 0
+
+    @property
+    def has_unread(self) -> bool:
+        return self._read_to < len(self.unread)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self.has_unread:
+            self.unread, self._read_to = super()._sock_recv(READ_BYTES), 0
+        piece = self.unread[self._read_to : self._read_to + bufsize]
+        self._read_to += len(piece)
+        return piece
 
 
 class MqttSession:
@@ -105,18 +124,23 @@ class MqttSession:
         """Connected and subscribed."""
         return self._ready
 
+    @property
+    def connection(self) -> int:
+        """The number of the present connection, which its deliveries carry."""
+        return self._connection
+
     def connect(self) -> None:
         """Open a new connection to the old session. Raises Refused or OSError."""
         url = urlsplit(self._address.url)
+        self._client = self._make_client()
         self._connection += 1
-        self._ready, self._refusal = False, None
-        self._finished.clear()
-        properties = None
+        self._refusal = None
+        options: dict[str, Any] = {}
         if self._address.version == 5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
             properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        options: dict[str, Any] = {"clean_start": False, "properties": properties} if properties else {}
+            options = {"clean_start": False, "properties": properties}
         port = url.port or (8883 if url.scheme == "mqtts" else 1883)
         self._client.connect(url.hostname or "127.0.0.1", port, keepalive=KEEPALIVE_S, **options)
         deadline = time.monotonic() + CONNECT_TIMEOUT_S
@@ -127,34 +151,25 @@ class MqttSession:
 
     def read(self, wait_s: float) -> None:
         """One round: wait for the socket, take what is there, acknowledge and publish what others handed in."""
-        client, sock = self._client, self._client.socket()
-        if sock is None:
-            raise ConnectionError("the connection is closed")
-        with selectors.DefaultSelector() as selector:
-            interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.want_write() else 0)
-            selector.register(sock, interest)
-            selector.register(self._wake_read, selectors.EVENT_READ)
-            events = {key.fileobj: mask for key, mask in selector.select(wait_s)}
-        if self._wake_read in events:
-            self._drain_wakes()
-        if events.get(sock, 0) & selectors.EVENT_READ:
-            for _ in range(READS_A_ROUND):
-                self._check(client.loop_read())
-                if client.socket() is None:
-                    raise ConnectionError("the connection is closed")
-                if not _readable(client.socket()):
+        if self._wait(wait_s):
+            for _ in range(PACKETS_A_ROUND):
+                self._check(self._client.loop_read())
+                if not self._client.has_unread:
                     break
-        self._acknowledge()
-        if client.want_write():
-            self._check(client.loop_write())
-        self._check(client.loop_misc())
-        if self._refusal:
-            raise Refused(self._refusal)
+        self._hand_over()
+        if self._client.want_write():
+            self._check(self._client.loop_write())
+        self._check(self._client.loop_misc())
 
     def close(self) -> None:
-        """Say goodbye; the session and what it holds stay at the broker."""
+        """Send what was handed in and say goodbye; the session and what it holds stay at the broker."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        self._hand_over()
         self._ready = False
         self._client.disconnect()
+        while self._client.socket() is not None and time.monotonic() < deadline:
+            self._wait(0.1)
+            self._check(self._client.loop_write())
 
     def drop(self) -> None:
         """Cut the line, so that everything unacknowledged comes again on the next connection."""
@@ -162,14 +177,13 @@ class MqttSession:
         sock = self._client.socket()
         if sock is not None:
             sock.close()
-        self._client = self._make_client()
 
     # --- inside ---
 
-    def _make_client(self) -> paho.Client:
+    def _make_client(self) -> _Client:
         version = paho.MQTTv5 if self._address.version == 5 else paho.MQTTv311
         options: dict[str, Any] = {} if self._address.version == 5 else {"clean_session": False}
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._address.username,
             protocol=version,
@@ -184,16 +198,39 @@ class MqttSession:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_socket_register_write = lambda *_: (
+            None
+        )  # `read` writes, once a round, not paho for each packet
         return client
 
-    def _on_connect(self, client: paho.Client, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+    def _wait(self, wait_s: float) -> bool:
+        """Wait until there is something to do; True: something to read."""
+        sock = cast(socket.socket, self._client.socket())
+        if sock is None:
+            raise ConnectionError("the connection is closed")
+        if self._client.has_unread or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            wait_s = 0
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        poll.register(self._wake_read, select.POLLIN)
+        events = dict(poll.poll(wait_s * 1000))
+        if self._wake_read.fileno() in events:
+            self._drain_wakes()
+        return bool(events.get(sock.fileno(), 0) & ~select.POLLOUT) or wait_s == 0
+
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         if reason.is_failure:
             self._refusal = str(reason)
-        else:
-            # Also when the session is still there: filters may have changed, and subscribing again is harmless.
-            client.subscribe([(name, 1) for name in self._filters])
+            return
+        # Also when the session is still there: filters may have changed, and subscribing again is harmless. The
+        # broker repeats what it retains for a new subscription alone, where the protocol lets us say so.
+        once = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
+        how: Any = once if self._address.version == 5 else 1
+        client.subscribe([(name, how) for name in self._filters])
 
-    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [name for name, reason in zip(self._filters, reasons, strict=True) if reason.is_failure]
         if refused:
             self._refusal = f"the broker refused to subscribe us to {', '.join(refused)}"
@@ -201,14 +238,13 @@ class MqttSession:
             self._ready = True
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        topic, payload = _topic_text(message), bytes(message.payload)
         self._on_delivery(
-            Delivery(
-                _topic_text(message), bytes(message.payload), clock.now(), message.retain, message.mid, message.qos,
-                self._connection,
-            )  # fmt: skip
+            Delivery(topic, payload, clock.now(), message.retain, message.mid, message.qos, self._connection)
         )
 
-    def _acknowledge(self) -> None:
+    def _hand_over(self) -> None:
+        """Acknowledge what is finished, then publish: a stored-ack never comes before the PUBACK."""
         while self._finished:
             delivery = self._finished.popleft()
             if delivery.connection == self._connection and delivery.qos:
@@ -220,22 +256,19 @@ class MqttSession:
             self._client.publish(topic, payload, qos=1)
 
     def _check(self, code: int) -> None:
+        if self._refusal:
+            raise Refused(self._refusal)
         if code not in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_AGAIN):
             raise ConnectionError(paho.error_string(code))
 
     def _wake(self) -> None:
-        try:
+        with suppress(BlockingIOError):  # it is full of wakes
             self._wake_write.send(b"\0")
-        except BlockingIOError:
-            return  # already full of wakes
 
     def _drain_wakes(self) -> None:
-        while True:
-            try:
-                if not self._wake_read.recv(4096):
-                    return
-            except BlockingIOError:
-                return
+        with suppress(BlockingIOError):
+            while self._wake_read.recv(4096):
+                pass
 
 
 def _topic_text(message: paho.MQTTMessage) -> str:
@@ -243,14 +276,3 @@ def _topic_text(message: paho.MQTTMessage) -> str:
         return message.topic
     except UnicodeDecodeError:
         return "(topic is not UTF-8)"
-
-
-def _readable(sock: Any) -> bool:
-    """Whether a read now would find bytes, without waiting."""
-    pending = getattr(sock, "pending", None)
-    if pending is not None and pending():
-        return True
-    try:
-        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except (BlockingIOError, ValueError):
-        return False

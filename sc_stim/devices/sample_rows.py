@@ -1,12 +1,12 @@
-"""What a batch knows of a device, and the rows its items become."""
+"""The rows that a device's records become, and which judgements they are news to."""
 
 import datetime as dt
 from dataclasses import dataclass, field
 
-from sc_stim.devices.clock import ClockEstimate
-from sc_stim.devices.messages import AnyItem, DeviceKind, DeviceState, Event, PumpSample, Score, StimulatorSample
+from sc_stim.devices.messages import AnyItem, Event, PumpSample, Score, StimulatorSample
+from sc_stim.devices.state_rows import Known
 from sc_stim.devices.store import Bulk, Row, document
-from sc_stim.models import DeviceEvent
+from sc_stim.models import DeviceEvent, WorkItem
 from sc_stim.models import PainScore as PainScoreTable
 from sc_stim.models import PumpSample as PumpSampleTable
 from sc_stim.models import StimulatorSample as StimulatorSampleTable
@@ -26,38 +26,9 @@ EVENT = (*IDENTITY, "kind", "state", "detail")
 SCORE = (*IDENTITY, "public_id", "patient_id", "nrs", "site", "flare", "sleep", "interference", "symptoms")
 
 
-@dataclass(slots=True, eq=False)
-class Known:
-    """A registered device, and what this batch tells of it."""
-
-    public_id: str
-    id: int
-    clinic_id: int
-    patient_id: int | None
-    kind: DeviceKind
-    revoked: bool
-    clock: ClockEstimate
-    heard_at: dt.datetime | None = None
-    state: DeviceState | None = None
-    state_at: dt.datetime | None = None
-    unknown_fields: int = 0
-    newest_at: dt.datetime | None = None
-    newest: PumpSample | StimulatorSample | None = None
-
-    def hear(self, at: dt.datetime) -> None:
-        """It spoke, whatever it said."""
-        self.heard_at = at if self.heard_at is None else max(self.heard_at, at)
-
-    def hear_state(self, state: DeviceState, at: dt.datetime, retained: bool) -> None:
-        """Its birth or its last will. A retained one is the broker's memory, and a will is not the device's word."""
-        self.state, self.state_at = state, at
-        if state.online and not retained:
-            self.hear(at)
-
-
 @dataclass(slots=True)
 class SampleRows:
-    """The rows of one batch by table, and which judgements they are news to."""
+    """The rows of one batch by table; `news` is the earliest new measurement by kind of judgement and subject."""
 
     bulk: Bulk
     pump: list[Row] = field(default_factory=list)
@@ -69,26 +40,29 @@ class SampleRows:
     def add(
         self, device: Known, epoch: str, item: AnyItem, measured_at: dt.datetime, received_at: dt.datetime
     ) -> None:
+        """One record; a score only of a device that has a patient."""
         moment = self.bulk.moment
         identity = (
             device.id, epoch, item.seq, device.clinic_id, moment(measured_at), moment(item.at), moment(received_at)
         )  # fmt: skip
-        if isinstance(item, Score):
-            public_id = self.bulk.uuid(new_public_id())
-            self.scores.append((*identity, public_id, *_score_values(device, item)))
-            assert device.patient_id is not None
-            self._tell(outbox.PAIN, device.patient_id, measured_at)
-            return
-        if isinstance(item, Event):
+        kind, subject = outbox.REFILL if device.kind == "pump" else outbox.DEVICE, device.id
+        if isinstance(item, PumpSample):
+            self.pump.append((*identity, *_pump_values(item)))
+            device.measure(item, measured_at)
+        elif isinstance(item, StimulatorSample):
+            self.stimulator.append((*identity, *_stimulator_values(item)))
+            device.measure(item, measured_at)
+        elif isinstance(item, Event):
             self.events.append((*identity, item.kind, item.state, document(item.detail)))
-        else:
-            if isinstance(item, PumpSample):
-                self.pump.append((*identity, *_pump_values(item)))
-            else:
-                self.stimulator.append((*identity, *_stimulator_values(item)))
-            if device.newest_at is None or measured_at > device.newest_at:
-                device.newest_at, device.newest = measured_at, item
-        self._tell(outbox.REFILL if device.kind == "pump" else outbox.DEVICE, device.id, measured_at)
+        elif device.patient_id is not None:
+            self.scores.append((*identity, self.bulk.uuid(new_public_id()), *_score_values(device, item)))
+            kind, subject = outbox.PAIN, device.patient_id
+        known = self.news.get((kind, subject))
+        if known is None or measured_at < known:
+            self.news[kind, subject] = measured_at
+
+    def __bool__(self) -> bool:
+        return bool(self.news)
 
     def write(self) -> None:
         self.bulk.add(PumpSampleTable.__table__, PUMP, self.pump)
@@ -96,13 +70,14 @@ class SampleRows:
         self.bulk.add(DeviceEvent.__table__, EVENT, self.events)
         self.bulk.add(PainScoreTable.__table__, SCORE, self.scores)
 
-    def __bool__(self) -> bool:
-        return bool(self.pump or self.stimulator or self.events or self.scores)
-
-    def _tell(self, kind: str, subject_id: int, measured_at: dt.datetime) -> None:
-        known = self.news.get((kind, subject_id))
-        if known is None or measured_at < known:
-            self.news[kind, subject_id] = measured_at
+    def ask_for_judgement(self, at: dt.datetime) -> None:
+        """`workflows.outbox.ask` for many subjects, each with its own `since`."""
+        moment = self.bulk.moment
+        rows = [
+            (*key, 1, moment(since), moment(at), moment(at), 0) for key, since in sorted(self.news.items())
+        ]
+        merge = outbox.merge_sql("postgresql" if self.bulk.is_postgres else "sqlite")
+        self.bulk.upsert(WorkItem.__table__, outbox.COLUMNS, rows, merge)
 
 
 def _pump_values(item: PumpSample) -> Row:

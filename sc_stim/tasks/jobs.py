@@ -7,17 +7,17 @@ from sqlalchemy.orm import Session
 from sc_stim import clock
 from sc_stim.extensions import db
 from sc_stim.tasks import celery_app as names
-from sc_stim.tasks.celery_app import celery
-from sc_stim.tasks.conditions import judge_conditions
+from sc_stim.tasks.celery_app import task
 from sc_stim.tasks.pain import judge_pain
 from sc_stim.tasks.refills import judge_refills
 from sc_stim.tasks.silence import find_silent
 from sc_stim.tasks.upkeep import ask_nightly, expire
 from sc_stim.tasks.work import Judge, Subjects, work_off
 from sc_stim.workflows import outbox
+from sc_stim.workflows.conditions import judge_conditions
 from sc_stim.workflows.heartbeat import beat
 
-WORK_FOR = dt.timedelta(seconds=60)
+WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that often, too
 
 
 def judge_pump(session: Session, subjects: Subjects, at: dt.datetime) -> dict[int, dt.datetime]:
@@ -32,7 +32,7 @@ JUDGES: dict[str, Judge] = {
 }
 
 
-@celery.task(name=names.WORK_OFF)
+@task(names.WORK_OFF)
 def work_off_task() -> None:
     """Sent by beat every few seconds: so its running is also the sign that beat and queue live."""
     done = work_off(db.session(), JUDGES, until=clock.now() + WORK_FOR)
@@ -41,19 +41,19 @@ def work_off_task() -> None:
     db.session.commit()
 
 
-@celery.task(name=names.FIND_SILENT)
+@task(names.FIND_SILENT)
 def find_silent_task() -> None:
     _beat("job:find_silent", silent=find_silent(db.session(), clock.now()))
     db.session.commit()
 
 
-@celery.task(name=names.ASK_NIGHTLY)
+@task(names.ASK_NIGHTLY)
 def ask_nightly_task() -> None:
     _beat("job:ask_nightly", begun=ask_nightly(db.session(), clock.now()))
     db.session.commit()
 
 
-@celery.task(name=names.EXPIRE)
+@task(names.EXPIRE)
 def expire_task() -> None:
     expire(db.session(), clock.now())
     _beat("job:expire")

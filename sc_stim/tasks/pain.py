@@ -1,18 +1,15 @@
 """The pain rule over the patients with new scores: go on from the stored state, or replay where the past changed."""
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical import pain
 from sc_stim.devices.store import Bulk, document
-from sc_stim.models import Alert, Device, DeviceSetting, Fill, PainFinding, PainModel, PainScore, Patient, Treatment
-from sc_stim.models.replaced import not_replaced
+from sc_stim.models import Alert, PainFinding, PainModel
+from sc_stim.tasks.pain_courses import Course, load_courses
 from sc_stim.tasks.work import Subjects
 from sc_stim.workflows import alerts
 
@@ -20,147 +17,56 @@ CURRENT = dt.timedelta(days=21)
 """A change found this long ago may still be news (the rule looks for steps as far back); older ones are history."""
 
 CONDITIONS = {"rise": "pain_rise", "fall": "pain_fall", "silence": "stopped_reporting"}
-ONE_DAY = dt.timedelta(days=1)
 FINDING = (
     "clinic_id", "patient_id", "rule", "day", "kind", "tier", "onset", "baseline_nrs", "level_nrs", "model_version",
     "severity", "found_at",
 )  # fmt: skip
-_SAME = "(patient_id, rule, day, model_version) DO UPDATE SET kind = excluded.kind, tier = excluded.tier, " + (
-    "onset = excluded.onset, baseline_nrs = excluded.baseline_nrs, level_nrs = excluded.level_nrs, "
-    "severity = excluded.severity"
-)
+_AGAIN = """(patient_id, rule, day, model_version) DO UPDATE SET
+    kind = excluded.kind, tier = excluded.tier, onset = excluded.onset, baseline_nrs = excluded.baseline_nrs,
+    level_nrs = excluded.level_nrs, severity = excluded.severity"""
 
-
-@dataclass(slots=True)
-class Course:
-    """What the rule needs to know of one patient from `first_day` on."""
-
-    patient: Patient
-    state: pain.PainState
-    scores: list[tuple[dt.datetime, float]] = field(default_factory=list)
-    sedation: set[dt.date] = field(default_factory=set)
-    therapy_changes: set[dt.date] = field(default_factory=set)
-    refills: set[dt.date] = field(default_factory=set)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.patient.time_zone)
-
-    def local(self, at: dt.datetime) -> dt.date:
-        return at.astimezone(self.zone).date()
+Key = tuple[int, str, dt.date]  # patient, rule, day
+Found = dict[Key, pain.Finding]
 
 
 def judge_pain(session: Session, subjects: Subjects, at: dt.datetime) -> Mapping[int, dt.datetime]:
     """Observe every day that has closed since each patient was last judged."""
-    courses = _courses(session, subjects)
-    _read_scores(session, courses)
-    _read_therapy(session, courses)
-    bulk = Bulk(session.connection())
-    findings: list[tuple[Course, pain.Finding]] = []
-    models: list[tuple[object, ...]] = []
-    for course in courses.values():
-        today = course.local(at)
-        found = _observe(course, today)
-        findings += [(course, finding) for finding in found]
-        if course.state.day is not None:
-            models.append(
-                (course.patient.id, bulk.date(course.state.day), pain.MODEL_VERSION, document(course.state.to_json()))
-            )
-    _write(bulk, models, findings, at)
-    for course, finding in findings:
-        _tell(session, course, finding, at)
+    courses = load_courses(session, subjects)
+    known = _known(session, courses)
+    found: Found = {}
+    for patient_id, course in courses.items():
+        for finding in course.observe(course.local(at)):
+            found[patient_id, finding.rule, finding.day] = finding
+    _write(Bulk(session.connection()), courses, found, at)
+    gone = [key for key in known if courses[key[0]].is_replay and key not in found]
+    _withdraw(session, gone, at)
+    reopened = {(patient_id, rule) for patient_id, rule, _ in gone}
+    for key, finding in found.items():
+        said = (finding.kind, finding.tier, finding.severity)
+        if known.get(key) != said or key[:2] in reopened:
+            _tell(session, courses[key[0]], finding, at, is_known=key in known)
     for patient_id in _unheard(session, list(courses)):
         _end_silence(session, courses[patient_id], at)
     return {}
 
 
-def _courses(session: Session, subjects: Subjects) -> dict[int, Course]:
+def _known(session: Session, courses: Mapping[int, Course]) -> dict[Key, tuple[str, str, str]]:
+    """Kind, tier and severity of what was found in these patients before."""
     rows = session.execute(
-        select(Patient, PainModel)
-        .outerjoin(PainModel, PainModel.patient_id == Patient.id)
-        .where(Patient.id.in_(subjects))
-    )
-    courses = {}
-    for patient, model in rows:
-        course = Course(patient, pain.PainState.fresh())
-        # News about a day that was judged already changes the past: replay it from the start.
-        if model and model.model_version == pain.MODEL_VERSION and course.local(subjects[patient.id]) > model.through_day:
-            course.state = pain.PainState.from_json(model.state)
-        courses[patient.id] = course
-    return courses
+        select(
+            PainFinding.patient_id, PainFinding.rule, PainFinding.day, PainFinding.kind, PainFinding.tier,
+            PainFinding.severity,
+        ).where(PainFinding.patient_id.in_(courses), PainFinding.model_version == pain.MODEL_VERSION)
+    ).tuples()  # fmt: skip
+    return {(row[0], row[1], row[2]): (row[3], row[4], row[5]) for row in rows}
 
 
-def _read_scores(session: Session, courses: Mapping[int, Course]) -> None:
-    going_on = {patient_id: course for patient_id, course in courses.items() if course.state.day is not None}
-    afresh = courses.keys() - going_on.keys()
-    _take_scores(session, courses, afresh, None)
-    if going_on:
-        earliest = min(course.state.day for course in going_on.values() if course.state.day)
-        since = dt.datetime.combine(earliest, dt.time(), dt.UTC)
-        _take_scores(session, courses, going_on.keys(), since)
-
-
-def _take_scores(
-    session: Session, courses: Mapping[int, Course], ids: Collection[int], since: dt.datetime | None
-) -> None:
-    if not ids:
-        return
-    statement = select(PainScore.patient_id, PainScore.measured_at, PainScore.nrs, PainScore.symptoms).where(
-        PainScore.patient_id.in_(ids), not_replaced(PainScore)
-    )
-    if since is not None:
-        statement = statement.where(PainScore.measured_at >= since)
-    for patient_id, measured_at, nrs, symptoms in session.execute(statement):
-        course = courses[patient_id]
-        if nrs is not None:
-            course.scores.append((measured_at, nrs))
-        if "sedation" in symptoms:
-            course.sedation.add(course.local(measured_at))
-
-
-def _read_therapy(session: Session, courses: Mapping[int, Course]) -> None:
-    """Days on which the device or the treatment was changed, and days of refills."""
-    changed = select(Device.patient_id, DeviceSetting.effective_at).join(Device, Device.id == DeviceSetting.device_id)
-    for patient_id, moment in session.execute(changed.where(Device.patient_id.in_(courses))).tuples():
-        courses[patient_id].therapy_changes.add(courses[patient_id].local(moment))
-    filled = select(Device.patient_id, Fill.at).join(Device, Device.id == Fill.device_id)
-    for patient_id, moment in session.execute(filled.where(Device.patient_id.in_(courses), not_replaced(Fill))):
-        courses[patient_id].refills.add(courses[patient_id].local(moment))
-    treated = select(Treatment.patient_id, Treatment.started_on).where(
-        Treatment.patient_id.in_(courses), Treatment.kind == "revision_surgery"
-    )
-    for patient_id, day in session.execute(treated):
-        courses[patient_id].therapy_changes.add(day)
-
-
-def _observe(course: Course, today: dt.date) -> list[pain.Finding]:
-    """Every closed day since the state; the last judgement of each finding."""
-    means = pain.daily_means(course.scores, course.zone, today)
-    start = course.state.day + ONE_DAY if course.state.day else (means[0][0] if means else today)
-    means = [(day, nrs) for day, nrs in means if day >= start]
-    if start >= today:
-        return []
-    by_day = dict(means)
-    diary = pain.Diary(
-        start,
-        [by_day.get(start + i * ONE_DAY) for i in range((today - start).days)],
-        course.therapy_changes,
-        course.sedation,
-        course.refills,
-    )
-    found: list[pain.Finding] = []
-    for state, findings in pain.replay(diary, course.state):
-        course.state = state
-        found += findings
-    return pain.latest(found)
-
-
-def _write(
-    bulk: Bulk,
-    models: list[tuple[object, ...]],
-    findings: Iterable[tuple[Course, pain.Finding]],
-    at: dt.datetime,
-) -> None:
+def _write(bulk: Bulk, courses: Mapping[int, Course], found: Found, at: dt.datetime) -> None:
+    models = [
+        (patient_id, bulk.date(course.state.day), pain.MODEL_VERSION, document(course.state.to_json()))
+        for patient_id, course in courses.items()
+        if course.state.day is not None
+    ]
     bulk.upsert(
         PainModel.__table__,
         ("patient_id", "through_day", "model_version", "state"),
@@ -170,40 +76,64 @@ def _write(
     )
     rows = [
         (
-            course.patient.clinic_id, course.patient.id, finding.rule, bulk.date(finding.day), finding.kind,
-            finding.tier, bulk.date(finding.onset), finding.baseline_nrs, finding.level_nrs, finding.model_version,
+            courses[patient_id].patient.clinic_id, patient_id, rule, bulk.date(day), finding.kind, finding.tier,
+            bulk.date(finding.onset), finding.baseline_nrs, finding.level_nrs, finding.model_version,
             finding.severity, bulk.moment(at),
         )
-        for course, finding in findings
+        for (patient_id, rule, day), finding in found.items()
     ]  # fmt: skip
-    bulk.upsert(PainFinding.__table__, FINDING, rows, _SAME)
+    bulk.upsert(PainFinding.__table__, FINDING, rows, _AGAIN)
 
 
-def _tell(session: Session, course: Course, finding: pain.Finding, at: dt.datetime) -> None:
+def _withdraw(session: Session, gone: Collection[Key], at: dt.datetime) -> None:
+    """Corrected or late scores tell another story: these findings were none, and what was alerted is over."""
+    for key in gone:
+        patient_id, rule, day = key
+        session.execute(
+            delete(PainFinding).where(
+                PainFinding.patient_id == patient_id, PainFinding.rule == rule, PainFinding.day == day
+            )
+        )
+        raised = select(Alert.open_key).where(
+            Alert.effect_key == _effect_key(key), Alert.open_key.is_not(None)
+        )
+        open_key = session.scalar(raised)
+        if open_key is not None:
+            alerts.return_to_normal(session, open_key, at=at)
+
+
+def _tell(
+    session: Session, course: Course, finding: pain.Finding, at: dt.datetime, *, is_known: bool
+) -> None:
     """An alert for what may still be so; a note in the record for what late scores tell of long ago."""
-    rule, day, version = finding.key
     condition = alerts.Condition(
         clinic_id=course.patient.clinic_id,
         patient_id=course.patient.id,
         device_id=None,
-        name=CONDITIONS[rule],
+        name=CONDITIONS[finding.rule],
         severity=finding.severity,
         since=dt.datetime.combine(finding.onset, dt.time(), course.zone).astimezone(dt.UTC),
-        effect_key=f"pain:{course.patient.id}:{rule}:{day.isoformat()}:{version}",
-        model_version=version,
+        effect_key=_effect_key((course.patient.id, finding.rule, finding.day)),
+        model_version=finding.model_version,
         detail={
             "kind": finding.kind,
             "baseline_nrs": finding.baseline_nrs,
             "level_nrs": finding.level_nrs,
             "onset": finding.onset.isoformat(),
-            "flagged": day.isoformat(),
+            "flagged": finding.day.isoformat(),
             "tier": finding.tier,
         },
     )
-    if course.local(at) - day > CURRENT:
-        alerts.record_finding(session, condition, at=at)
+    if course.local(at) - finding.day > CURRENT:
+        if not is_known:
+            alerts.record_finding(session, condition, at=at)
     elif alerts.raise_alert(session, condition, at=at) and finding.kind == "flare":
         alerts.return_to_normal(session, condition.open_key, at=at)  # a flare is a rise that is over
+
+
+def _effect_key(key: Key) -> str:
+    patient_id, rule, day = key
+    return f"pain:{patient_id}:{rule}:{day.isoformat()}:{pain.MODEL_VERSION}"
 
 
 def _unheard(session: Session, ids: list[int]) -> list[int]:

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.models import Alert, ApiToken, Clinic, Command, Device, IdempotencyKey, JobRun, Patient
-from sc_stim.tasks.work import owe_all
 from sc_stim.workflows import alerts, outbox
 from sc_stim.workflows.outbox import UPSERT
 
@@ -40,13 +39,13 @@ def ask_nightly(session: Session, at: dt.datetime) -> list[str]:
                 Device.implanted_on.is_not(None),
                 Device.explanted_on.is_(None),
             )
-            owe_all(session, outbox.REFILL, pumps, at)
+            outbox.ask_all(session, outbox.REFILL, pumps, at)
             begun.append(f"refills:{clinic_id}")
     zones = select(Patient.clinic_id, Patient.time_zone).distinct()
     for clinic_id, zone in session.execute(zones).all():
         if _begin_slot(session, f"pain:{clinic_id}:{zone}", zone, at):
             patients = select(Patient.id).where(Patient.clinic_id == clinic_id, Patient.time_zone == zone)
-            owe_all(session, outbox.PAIN, patients, at)
+            outbox.ask_all(session, outbox.PAIN, patients, at)
             begun.append(f"pain:{clinic_id}:{zone}")
     return begun
 
@@ -55,5 +54,7 @@ def _begin_slot(session: Session, job: str, zone: str, at: dt.datetime) -> bool:
     """Whether this local day's slot is ours to begin: its row can be made only once, by one of any number of beats."""
     local = at.astimezone(ZoneInfo(zone)) - AFTER_MIDNIGHT
     slot = dt.datetime.combine(local.date(), dt.time(), dt.UTC)
-    insert = UPSERT[session.get_bind().dialect.name](JobRun).values(job=job, slot=slot, started_at=at, detail={})
+    insert = UPSERT[session.get_bind().dialect.name](JobRun).values(
+        job=job, slot=slot, started_at=at, detail={}
+    )
     return session.scalar(insert.on_conflict_do_nothing().returning(JobRun.job)) is not None

@@ -6,18 +6,15 @@ generation, so it stays owed. Judging twice does no effect twice.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from sqlalchemy import Select, delete, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from sc_stim import clock
 from sc_stim.models import WorkItem
-from sc_stim.models.base import UtcDateTime
-from sc_stim.workflows import outbox
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +36,9 @@ class Owed:
 
 
 Subjects = Mapping[int, dt.datetime]  # subject id -> since
-Judge = Callable[[Session, Subjects, dt.datetime], Mapping[int, dt.datetime]]  # -> when to judge again, if ever
+Judge = Callable[
+    [Session, Subjects, dt.datetime], Mapping[int, dt.datetime]
+]  # -> when to judge again, if ever
 
 
 def work_off(session: Session, judges: Mapping[str, Judge], *, until: dt.datetime) -> int:
@@ -50,25 +49,40 @@ def work_off(session: Session, judges: Mapping[str, Judge], *, until: dt.datetim
         if not claimed:
             break
         for kind, owed in _by_kind(claimed).items():
-            done += _do(session, judges[kind], owed)
+            done += _do(session, judges, kind, owed)
     return done
 
 
 def _claim(session: Session, at: dt.datetime) -> list[Owed]:
+    """Many rows that nobody tried before; when there are none, a single one that did not get done, by itself: whatever
+    ended its last judge, be it an error or the end of the whole process, takes no others along."""
+    return _take(session, at, WorkItem.attempts == 0, CHUNK) or _take(session, at, WorkItem.attempts > 0, 1)
+
+
+def _take(session: Session, at: dt.datetime, which: ColumnElement[bool], at_most: int) -> list[Owed]:
     free = or_(WorkItem.claimed_until.is_(None), WorkItem.claimed_until < at)
-    due = select(WorkItem.id).where(WorkItem.due_at <= at, free).order_by(WorkItem.due_at).limit(CHUNK)
+    due = (
+        select(WorkItem.id).where(WorkItem.due_at <= at, free, which).order_by(WorkItem.due_at).limit(at_most)
+    )
     claim = (
         update(WorkItem)
         .where(WorkItem.id.in_(due.with_for_update(skip_locked=True)))
         .values(claimed_until=at + CLAIM, attempts=WorkItem.attempts + 1)
         .returning(
-            WorkItem.id, WorkItem.kind, WorkItem.subject_id, WorkItem.generation, WorkItem.since, WorkItem.attempts
+            WorkItem.id,
+            WorkItem.kind,
+            WorkItem.subject_id,
+            WorkItem.generation,
+            WorkItem.since,
+            WorkItem.attempts,
         )
         .execution_options(synchronize_session=False)
     )
     claimed = [Owed(*row) for row in session.execute(claim)]
     session.commit()
-    return claimed
+    return sorted(
+        claimed, key=lambda owed: owed.subject_id
+    )  # two workers that meet alerts meet them in one order
 
 
 def _by_kind(claimed: Sequence[Owed]) -> dict[str, list[Owed]]:
@@ -78,11 +92,11 @@ def _by_kind(claimed: Sequence[Owed]) -> dict[str, list[Owed]]:
     return kinds
 
 
-def _do(session: Session, judge: Judge, owed: Sequence[Owed]) -> int:
+def _do(session: Session, judges: Mapping[str, Judge], kind: str, owed: Sequence[Owed]) -> int:
     """Judge these in one transaction; where that fails, one by one, so that only the bad one waits."""
     at = clock.now()
     try:
-        again = judge(session, {one.subject_id: one.since for one in owed}, at)
+        again = judges[kind](session, {one.subject_id: one.since for one in owed}, at)
         _strike_off(session, owed, again)
         session.commit()
         return len(owed)
@@ -90,31 +104,33 @@ def _do(session: Session, judge: Judge, owed: Sequence[Owed]) -> int:
         session.rollback()
         session.expunge_all()
         if len(owed) > 1:
-            return sum(_do(session, judge, [one]) for one in owed)
-        log.exception("work_failed", kind=owed[0].kind, subject=owed[0].subject_id, attempts=owed[0].attempts)
+            return sum(_do(session, judges, kind, [one]) for one in owed)
+        log.exception("work_failed", kind=kind, subject=owed[0].subject_id, attempts=owed[0].attempts)
         _put_back(session, owed[0], type(error).__name__, at)
         return 0
 
 
 def _strike_off(session: Session, owed: Sequence[Owed], again: Mapping[int, dt.datetime]) -> None:
     """Gone, or due again later; rows that were asked for meanwhile stay due."""
-    unchanged = [one for one in owed if one.subject_id not in again]
-    for generation, ids in _by_generation(unchanged).items():
-        same = delete(WorkItem).where(WorkItem.id.in_(ids), WorkItem.generation == generation)
-        session.execute(same.execution_options(synchronize_session=False))
-    for one in owed:
-        if one.subject_id in again:
-            later = update(WorkItem).where(WorkItem.id == one.id, WorkItem.generation == one.generation)
-            session.execute(later.values(due_at=again[one.subject_id], attempts=0))
-    release = update(WorkItem).where(WorkItem.id.in_([one.id for one in owed])).values(claimed_until=None)
-    session.execute(release.execution_options(synchronize_session=False))
-
-
-def _by_generation(owed: Collection[Owed]) -> dict[int, list[int]]:
-    generations: dict[int, list[int]] = defaultdict(list)
-    for one in owed:
-        generations[one.generation].append(one.id)
-    return generations
+    rows = select(WorkItem.id, WorkItem.generation).where(WorkItem.id.in_([one.id for one in owed]))
+    # In the order in which askers lock them, or an asker and a worker wait for each other.
+    locked = rows.order_by(WorkItem.kind, WorkItem.subject_id).with_for_update()
+    generations = dict(session.execute(locked).tuples().all())
+    judged = [one for one in owed if generations.get(one.id) == one.generation]
+    finished = [one.id for one in judged if one.subject_id not in again]
+    session.execute(
+        delete(WorkItem).where(WorkItem.id.in_(finished)).execution_options(synchronize_session=False)
+    )
+    left = [
+        {"id": row_id, "claimed_until": None, "attempts": 0} for row_id in generations.keys() - set(finished)
+    ]
+    later = {one.id: again[one.subject_id] for one in judged if one.subject_id in again}
+    if left:
+        session.execute(update(WorkItem), left)
+    if later:
+        session.execute(
+            update(WorkItem), [{"id": row_id, "due_at": due_at} for row_id, due_at in later.items()]
+        )
 
 
 def _put_back(session: Session, one: Owed, why: str, at: dt.datetime) -> None:
@@ -126,21 +142,3 @@ def _put_back(session: Session, one: Owed, why: str, at: dt.datetime) -> None:
         .execution_options(synchronize_session=False)
     )
     session.commit()
-
-
-def owe_all(session: Session, kind: str, subjects: Select[Any], at: dt.datetime) -> None:
-    """Owe this work for every id that `subjects` selects, in one statement."""
-    dialect = session.get_bind().dialect.name
-    moment = literal(at, UtcDateTime)
-    values = subjects.add_columns(literal(kind), literal(1), moment, moment, moment, literal(0))
-    if dialect == "sqlite":
-        values = values.where(true())  # else its parser takes ON CONFLICT for a join's ON
-    insert = outbox.UPSERT[dialect](WorkItem).from_select(
-        ["subject_id", "kind", "generation", "since", "asked_at", "due_at", "attempts"], values
-    )
-    session.execute(
-        insert.on_conflict_do_update(
-            index_elements=[WorkItem.kind, WorkItem.subject_id],
-            set_={"generation": WorkItem.generation + 1, "due_at": insert.excluded.due_at},
-        )
-    )

@@ -1,0 +1,201 @@
+"""Which alarm conditions hold now on these devices: alerts opened, made worse, and returned to normal."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sc_stim.clinical.alarms import AlarmTable, Severity, shipped_table
+from sc_stim.clinical.alert_lifecycle import State
+from sc_stim.clinical.conditions import (
+    Conditions,
+    DeviceEvent,
+    ReportedState,
+    conditions_now,
+)
+from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.models import Alert, Device, PumpSample, StimulatorSample
+from sc_stim.models import DeviceEvent as DeviceEventRow
+from sc_stim.models.device import fills_of
+from sc_stim.workflows import alerts
+
+REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken back, is for the chart
+WORST = "life_threatening"  # what stopping is taken for where the drugs in a pump are not known
+SAMPLES: dict[str, Any] = {"pump": PumpSample, "stimulator": StimulatorSample}
+
+
+def judge_conditions(
+    session: Session, subjects: Mapping[int, dt.datetime], at: dt.datetime
+) -> Mapping[int, dt.datetime]:
+    """Judge devices by everything they said, in the order in which it was measured.
+
+    subjects: device ids, with the time of the earliest measurement that is new. Returns when time alone may change
+    the judgement. Ingest calls this for an alarm of just now, the workers for all other news.
+    """
+    table = shipped_table()
+    wanted = select(Device).where(Device.id.in_(subjects), Device.explanted_on.is_(None)).order_by(Device.id)
+    devices = session.scalars(wanted).all()
+    ids = [device.id for device in devices]
+    words, events = _newest_words(session, devices, table), _events(session, ids, at, table)
+    opened = _open_alerts(session, ids, table)
+    drugs = _withdrawal_classes(session, [device.id for device in devices if device.kind == "pump"])
+    again: dict[int, dt.datetime] = {}
+    over: list[alerts.Condition] = []
+    for device in devices:
+        judged = conditions_now(
+            device.kind,
+            at,
+            newest_state=words.get(device.id),
+            events=events[device.id],
+            withdrawal_class=drugs.get(device.id, WORST),
+        )
+        _apply(session, device, judged, opened[device.id], at, table)
+        over += _over(device, judged, subjects[device.id], table)
+        if judged.judge_again_at:
+            again[device.id] = judged.judge_again_at
+    _note(session, over, at)
+    return again
+
+
+def _apply(
+    session: Session,
+    device: Device,
+    judged: Conditions,
+    opened: list[Alert],
+    at: dt.datetime,
+    table: AlarmTable,
+) -> None:
+    for holding in judged.now:
+        if holding.severity is not Severity.INFO:  # that is for the chart, until time makes it worse
+            detail = {"evidence": holding.evidence}
+            condition = _condition(device, holding.name, holding.severity, holding.since, detail, table)
+            alerts.raise_alert(session, condition, at=at)
+    standing = {holding.name for holding in (*judged.now, *judged.waiting)}
+    for alert in opened:
+        if alert.condition not in standing and alert.open_key:
+            alerts.return_to_normal(session, alert.open_key, at=at)
+
+
+def _over(
+    device: Device, judged: Conditions, since: dt.datetime, table: AlarmTable
+) -> Iterator[alerts.Condition]:
+    """Conditions that were over when we learned of them, from what is new."""
+    for past in judged.past:
+        severity = table.conditions[past.name].severity[device.kind]
+        if past.until >= since and severity is not Severity.INFO:
+            detail = {"until": past.until.isoformat()}
+            yield _condition(device, past.name, severity, past.since, detail, table)
+
+
+def _note(session: Session, over: list[alerts.Condition], at: dt.datetime) -> None:
+    """Findings for the record, unless an alert told of the condition while it held."""
+    keys = [condition.effect_key for condition in over]
+    alerted = set(session.scalars(select(Alert.effect_key).where(Alert.effect_key.in_(keys)))) if keys else ()
+    for condition in over:
+        if condition.effect_key not in alerted:
+            alerts.record_finding(session, condition, at=at)
+
+
+def _condition(
+    device: Device,
+    name: str,
+    severity: Severity,
+    since: dt.datetime,
+    detail: dict[str, Any],
+    table: AlarmTable,
+) -> alerts.Condition:
+    return alerts.Condition(
+        clinic_id=device.clinic_id,
+        patient_id=device.patient_id,
+        device_id=device.id,
+        name=name,
+        severity=severity.code,
+        since=since,
+        effect_key=alerts.condition_key(device.id, name, since),
+        model_version=f"alarms-{table.version}",
+        detail=detail,
+    )
+
+
+def _newest_words(session: Session, devices: Sequence[Device], table: AlarmTable) -> dict[int, ReportedState]:
+    """What each device said last of its state. A later sample without a state takes nothing back."""
+    asserting = set[str]().union(*(condition.states_asserting for condition in table.conditions.values()))
+    words: dict[int, ReportedState] = {}
+    for kind, sample in SAMPLES.items():
+        ids = [device.id for device in devices if device.kind == kind]
+        spoke = select(func.max(sample.measured_at)).where(
+            sample.device_id == Device.id, sample.state.is_not(None)
+        )
+        last = select(Device.id, spoke.scalar_subquery().label("at")).where(Device.id.in_(ids)).subquery()
+        rows = session.execute(
+            select(sample.device_id, sample.state, sample.measured_at, sample.received_at, sample.seq)
+            .join(last, (sample.device_id == last.c.id) & (sample.measured_at == last.c.at))
+            .where(sample.state.is_not(None))
+            .order_by(sample.seq)
+        )
+        for device_id, state, measured_at, received_at, seq in rows:
+            since = _state_since(session, sample, device_id, state) if state in asserting else None
+            words[device_id] = ReportedState(state, measured_at, received_at, seq, since)
+    return words
+
+
+def _state_since(session: Session, sample: Any, device_id: int, state: str) -> dt.datetime | None:
+    """The first sample of the unbroken run of this state that ends with the newest one."""
+    own = sample.device_id == device_id
+    broken = select(func.max(sample.measured_at)).where(own, sample.state != state).scalar_subquery()
+    after = func.coalesce(broken, dt.datetime.min.replace(tzinfo=dt.UTC))
+    return session.scalar(
+        select(func.min(sample.measured_at)).where(own, sample.state == state, sample.measured_at > after)
+    )
+
+
+def _events(
+    session: Session, ids: Collection[int], at: dt.datetime, table: AlarmTable
+) -> dict[int, list[DeviceEvent]]:
+    lasting = [
+        kind
+        for kind, effects in table.events.items()
+        if any(not table.conditions[name].momentary for name, _ in effects)
+    ]
+    rows = session.execute(
+        select(
+            DeviceEventRow.device_id, DeviceEventRow.kind, DeviceEventRow.measured_at, DeviceEventRow.received_at,
+            DeviceEventRow.state, DeviceEventRow.seq,
+        ).where(
+            DeviceEventRow.device_id.in_(ids),
+            DeviceEventRow.kind.in_(lasting),
+            DeviceEventRow.measured_at > at - REACH_BACK,
+        )
+    )  # fmt: skip
+    events: dict[int, list[DeviceEvent]] = defaultdict(list)
+    for device_id, kind, measured_at, received_at, state, seq in rows:
+        events[device_id].append(DeviceEvent(kind, measured_at, received_at, state, seq))
+    return events
+
+
+def _open_alerts(session: Session, ids: Collection[int], table: AlarmTable) -> dict[int | None, list[Alert]]:
+    lasting = [name for name, condition in table.conditions.items() if not condition.momentary]
+    statement = select(Alert).where(
+        Alert.device_id.in_(ids), Alert.condition.in_(lasting), Alert.state != State.CLOSED
+    )
+    opened: dict[int | None, list[Alert]] = defaultdict(list)
+    for alert in session.scalars(statement):
+        opened[alert.device_id].append(alert)
+    return opened
+
+
+def _withdrawal_classes(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """What stopping means by the drugs in each pump; the worst where they are not known."""
+    classes: dict[int, str] = {}
+    for device_id, fills in fills_of(session, ids).items():
+        if fills:
+            try:
+                classes[device_id] = shipped_formulary().withdrawal_class(
+                    drug["name"] for drug in fills[-1].drugs
+                )
+            except UnknownDrug:
+                continue
+    return classes

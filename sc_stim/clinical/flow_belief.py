@@ -102,9 +102,26 @@ def learned(
     if abs(surprised) > rules.flow_downweight:
         noise *= (surprised / rules.flow_downweight) ** 2
     if surprised > rules.flow_flag:
-        widened = (innovation_ml / belief.programmed_ml(exposure)) ** 2
-        belief = replace(belief, ratio_variance=belief.ratio_variance + widened)
+        belief = _widened(belief, exposure, innovation_ml)
     return _updated(belief, exposure.known_ml, exposure.ml_per_rate, innovation_ml, noise)
+
+
+def learned_from_empty(
+    belief: FlowBelief, exposure: Exposure, delivered_ml: float, habit_sd: float, rules: RefillRules
+) -> FlowBelief:
+    """The belief after the reservoir was found empty, so at least `delivered_ml` was delivered.
+
+    That says nothing of a slow pump. Of a fast one it shows only a part, so the belief is widened by what it shows.
+    """
+    innovation_ml = delivered_ml - belief.delivered_ml(exposure)
+    if innovation_ml <= 0:
+        return belief
+    return _widened(learned(belief, exposure, delivered_ml, habit_sd, rules), exposure, innovation_ml)
+
+
+def _widened(belief: FlowBelief, exposure: Exposure, innovation_ml: float) -> FlowBelief:
+    by = innovation_ml / belief.programmed_ml(exposure)
+    return replace(belief, ratio_variance=belief.ratio_variance + by**2)
 
 
 def counted(belief: FlowBelief, per_day: float, habit_sd: float) -> FlowBelief:

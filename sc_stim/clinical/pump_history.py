@@ -15,7 +15,7 @@ from sc_stim.clinical.delivery import (
     exposure,
     stretches,
 )
-from sc_stim.clinical.flow_belief import FlowBelief, counted, drifted, learned, prior
+from sc_stim.clinical.flow_belief import FlowBelief, counted, drifted, learned, learned_from_empty, prior
 from sc_stim.clinical.pump_record import PumpRecord
 from sc_stim.clinical.reconciliation import Reconciliation, reconcile
 from sc_stim.clinical.refill_rules import RefillRules
@@ -141,11 +141,8 @@ def _with_residual(
     if interval.aspirated_ml is None:
         return known
     delivered_ml = interval.filled_ml - interval.aspirated_ml
-    ran_dry = interval.aspirated_ml <= rules.found_empty_ml
-    if ran_dry and delivered_ml <= known.belief.delivered_ml(exposed):
-        # A pump that ran dry delivered at least this much: that says nothing about a slow one.
-        return known
-    belief = learned(known.belief, exposed, delivered_ml, habit_sd, rules)
+    learn = learned_from_empty if interval.aspirated_ml <= rules.found_empty_ml else learned
+    belief = learn(known.belief, exposed, delivered_ml, habit_sd, rules)
     if not exposed.ml_per_rate:
         return replace(known, belief=belief)
     # Rates by the prior ratio: only their spread is used, so a steady error of the ratio does no harm.

@@ -2,6 +2,10 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -25,7 +29,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _name_exception,
                 structlog.processors.JSONRenderer(),
             ],
         )
@@ -33,3 +37,30 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+
+def _name_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Types and places of an exception and its causes, without their messages: those quote values, of people too."""
+    given = event.pop("exc_info", None)
+    error = (
+        given
+        if isinstance(given, BaseException)
+        else given[1]
+        if given and given is not True
+        else sys.exc_info()[1]
+    )
+    if given and error is not None:
+        event["exception"] = list(_chain(error))
+    return event
+
+
+def _chain(error: BaseException | None) -> list[str]:
+    told: list[str] = []
+    while error is not None:
+        told += [type(error).__qualname__, *_places(error.__traceback__)]
+        error = error.__cause__ or error.__context__
+    return told
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]

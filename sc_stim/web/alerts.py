@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import abort, flash, redirect, request, url_for
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from sc_stim.access import requires
@@ -185,7 +185,7 @@ def _possible(act: Act, alert: Alert) -> bool:
     return act.event is None or not isinstance(next_state(State(alert.state), act.event), Refused)
 
 
-def _history(alert: Alert) -> Sequence[Row[Any]]:
+def _history(alert: Alert) -> Sequence[Any]:
     """Rows of (entry, name of the person who acted), oldest first."""
     statement = select(AlertEntry, User.name).outerjoin(User, User.id == AlertEntry.actor_id)
     return db.session.execute(statement.where(AlertEntry.alert_id == alert.id).order_by(AlertEntry.id)).all()

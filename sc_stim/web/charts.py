@@ -60,11 +60,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened, or will, on one day: drawn as an upright line with its shape and words on top."""
+    """Something that happened, or will, on one day: an upright line with a shape on top."""
 
     day: dt.date
     kind: Literal["finding", "fill", "refill_by", "earliest_empty"]
     words: str
+
+    @property
+    def speaks(self) -> bool:
+        """Its words are written beside it. Findings and fills may be many; theirs are shown on pointing at them."""
+        return self.kind in ("refill_by", "earliest_empty")
 
 
 @dataclass(frozen=True)
@@ -274,10 +279,10 @@ def _lines(axis: Axis, scale: Scale, values: Daily) -> Iterable[str]:
 
 
 def _place(marks: Sequence[Mark], axis: Axis) -> tuple[PlacedMark, ...]:
-    """Dates to come get a row each, so that their words do not run into each other; the rest share the lowest row."""
-    past = [PlacedMark(axis.middle_pct(mark.day), 0, mark) for mark in marks if mark.day <= axis.today]
-    future = sorted((mark for mark in marks if mark.day > axis.today), key=lambda mark: mark.day)
-    return (*past, *(PlacedMark(axis.middle_pct(mark.day), row, mark) for row, mark in enumerate(future)))
+    """Marks with words get a row each, so that the words do not run into each other; the others share the lowest."""
+    silent = [PlacedMark(axis.middle_pct(mark.day), 0, mark) for mark in marks if not mark.speaks]
+    speaking = sorted((mark for mark in marks if mark.speaks), key=lambda mark: mark.day)
+    return (*silent, *(PlacedMark(axis.middle_pct(mark.day), row, mark) for row, mark in enumerate(speaking)))
 
 
 def _x_ticks(axis: Axis, country: str) -> list[Tick]:

@@ -1,5 +1,6 @@
 """The devices of a clinic for those who look after the technology: no patient is named here."""
 
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Line:
 
     @property
     def clock_error(self) -> str:
-        """How wrong the device's clock is. The sign says which way: ahead is +."""
+        """How wrong the device's clock is, and which way."""
         error_s = self.state.clock_error_s if self.state else None
         if error_s is None:
             return ""
@@ -84,7 +85,7 @@ def _missing(device_ids: Sequence[int]) -> dict[int, int]:
     counts: dict[int, int] = {}
     statement = select(DeviceEpoch.device_id, DeviceEpoch.taken).where(DeviceEpoch.device_id.in_(device_ids))
     for device_id, taken in db.session.execute(statement):
-        gaps = SeqRanges.from_text(taken).missing()
+        gaps = SeqRanges.from_text(taken).missing(max_gaps=sys.maxsize)  # each by itself, none merged
         counts[device_id] = counts.get(device_id, 0) + sum(last - first + 1 for first, last in gaps)
     return counts
 

@@ -52,7 +52,10 @@ def show() -> str:
         "due_within": due_within,
         "windows": list(zip(WINDOWS_DAYS, counts, strict=True)),
         "due_count": dict(zip(WINDOWS_DAYS, counts, strict=True))[due_within],
-        "refills": [Refill(*row, stale=at - row.Forecast.computed_at > STALE_AFTER) for row in found],
+        "refills": [
+            Refill(device, patient, state, forecast, at - forecast.computed_at > STALE_AFTER)
+            for device, patient, state, forecast in found
+        ],
         "alerts": worklist.alerts_in(
             db.session, clinic_id, without=worklist.IN_OWN_LANES, limit=MOST_PER_LANE
         ),

@@ -94,11 +94,12 @@ def test_the_axis_reaches_to_dates_that_are_near_and_leaves_out_those_that_are_f
     assert charts.axis(TODAY, 30, [TODAY - 5 * DAY]).last == TODAY
 
 
-def test_marks_to_come_stand_above_each_other_and_those_past_in_one_row():
+@pytest.mark.parametrize("refill_in", [10, -2])
+def test_marks_with_words_stand_above_each_other_and_those_without_in_one_row(refill_in):
     axis = charts.axis(TODAY, 30, [TODAY + 12 * DAY])
     marks = [
         Mark(TODAY + 12 * DAY, "earliest_empty", "earliest empty"),
-        Mark(TODAY + 10 * DAY, "refill_by", "refill by"),
+        Mark(TODAY + refill_in * DAY, "refill_by", "refill by"),
         Mark(TODAY - 3 * DAY, "fill", "filled with 20 mL"),
         Mark(TODAY - 300 * DAY, "fill", "long ago"),
     ]

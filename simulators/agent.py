@@ -143,8 +143,8 @@ class Agent:
         match command.kind:
             case "interrogate":
                 self.course.interrogate(self.device.kind, at)
-            case "report_interval":
-                self.course.set_interval(self.device.kind, at, float(command.interval_s or 0))
+            case "report_interval" if command.interval_s:
+                self.course.set_interval(self.device.kind, at, command.interval_s)
             case "time_sync":
                 self.clock.set(at, command.issued_at)
             case "diary_prompt":

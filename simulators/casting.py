@@ -37,7 +37,7 @@ LAST_NAMES = (
 
 Draw = Callable[[random.Random, int], h.AnyHappening]
 
-# What may happen to anyone; the second argument is the number of contacts (0 without a stimulator).
+# What may happen to anyone; the second argument is the number of contacts (1 without a stimulator).
 CHANCES: dict[ChanceKind, Draw] = {
     "pain_flare": lambda rng, _: h.PainFlare(points=rng.uniform(1.5, 3.5), for_days=rng.uniform(3, 10)),
     "pain_step": lambda rng, _: h.PainStep(points=rng.uniform(2, 4)),

@@ -24,16 +24,14 @@ def record_pump(pump: Pump, script: Iterable[AnyHappening], seed: int, now: dt.d
     """The pump with its fills up to `now` and its recorded settings; ValueError for an impossible script."""
     script = list(script)
     changes = [h for h in script if isinstance(h, RateChange) and h.recorded]
-    settings = [
-        *pump.settings,
-        *(
-            msgspec.structs.replace(pump.settings[-1], since=h.when, flow_ml_per_day=h.flow_ml_per_day)
-            for h in changes
-        ),
-    ]
-    return msgspec.structs.replace(
-        pump, fills=tuple(_fills(pump, script, seed, now)), settings=tuple(settings)
-    )
+    settings = list(pump.settings)
+    for change in changes:
+        setting = msgspec.structs.replace(
+            settings[-1], since=change.when, flow_ml_per_day=change.flow_ml_per_day
+        )
+        settings.append(setting)
+    fills = _fills(pump, script, seed, now)
+    return msgspec.structs.replace(pump, fills=tuple(fills), settings=tuple(settings))
 
 
 def _fills(pump: Pump, script: list[AnyHappening], seed: int, now: dt.datetime) -> list[Fill]:
@@ -44,11 +42,10 @@ def _fills(pump: Pump, script: list[AnyHappening], seed: int, now: dt.datetime) 
         simulated.advance(act.at)
         refill = refills.get(act.at)
         if refill and act.at <= now:
-            aspirated = (
-                simulated.aspirated_ml(stream(seed, pump.serial, "syringe", act.at)) if fills else None
-            )
+            reading = simulated.aspirated_ml(stream(seed, pump.serial, "syringe", act.at))
+            aspirated_ml = reading if fills else None  # the first fill follows the implantation
             fills.append(
-                Fill(at=act.at, aspirated_ml=aspirated, filled_ml=refill.filled_ml, drugs=pump.drugs)
+                Fill(at=act.at, aspirated_ml=aspirated_ml, filled_ml=refill.filled_ml, drugs=pump.drugs)
             )
         act.do(simulated)
     return fills
@@ -79,25 +76,25 @@ def empty_at(pump: Pump, script: Iterable[AnyHappening], seed: int) -> dt.dateti
 def record_stimulator(stimulator: Stimulator, script: Iterable[AnyHappening], seed: int) -> Stimulator:
     """The stimulator with its recorded programmes; ValueError for an impossible script."""
     script = list(script)
-    for happening in script:
-        if isinstance(happening, LeadFracture) and max(happening.contacts) >= stimulator.contacts:
-            raise ValueError(
-                f"contacts: {max(happening.contacts)} is too high, contacts are 0-{stimulator.contacts - 1}"
+    _check(stimulator, script, seed)
+    settings = list(stimulator.settings)
+    for change in script:
+        if isinstance(change, ProgramChange) and change.recorded:
+            setting = msgspec.structs.replace(
+                settings[-1], since=change.when, program=change.program, amplitude_ma=change.amplitude_ma
             )
+            settings.append(setting)
+    return msgspec.structs.replace(stimulator, settings=tuple(settings))
+
+
+def _check(stimulator: Stimulator, script: list[AnyHappening], seed: int) -> None:
+    highest = stimulator.contacts - 1
+    for happening in script:
+        if isinstance(happening, LeadFracture) and max(happening.contacts) > highest:
+            raise ValueError(f"contacts: {max(happening.contacts)} is too high, contacts are 0-{highest}")
     acts = stimulator_acts(script)
     if acts:
         simulated = StimulatorSim(stimulator, seed, acts[0].at)
         for act in acts:
             simulated.advance(act.at)
             act.do(simulated)
-    changes = [h for h in script if isinstance(h, ProgramChange) and h.recorded]
-    settings = [
-        *stimulator.settings,
-        *(
-            msgspec.structs.replace(
-                stimulator.settings[-1], since=h.when, program=h.program, amplitude_ma=h.amplitude_ma
-            )
-            for h in changes
-        ),
-    ]
-    return msgspec.structs.replace(stimulator, settings=tuple(settings))

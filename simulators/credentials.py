@@ -16,12 +16,16 @@ class CredentialsError(ValueError):
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """`serial` or `kind` say which simulated device takes this identity; other fields are ignored."""
+    """`serial` or `kind` say which simulated device takes this identity, `patient` whose recorded diary.
+
+    Other fields are ignored.
+    """
 
     device: str
     password: str
     serial: str | None = None
     kind: Literal["pump", "stimulator"] | None = None
+    patient: str | None = None
 
     def __post_init__(self) -> None:
         topics.shard_of(self.device)

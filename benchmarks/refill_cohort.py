@@ -4,8 +4,8 @@
 
 Every pump has its own true flow ratio (mean 1.01, SD 4.5 %) that wanders from refill to refill (SD 1.5 %), fills and
 residuals are read with the error of a syringe (SD 0.2 mL) and of incomplete emptying (SD 0.5 mL). The forecast is
-the one the software uses. A pump counts as empty if it runs dry before the end of its refill date; what is wasted is
-what is left at noon of that day. The date is the earliest clock, before it is moved to an open day.
+the one the software uses, open days from Monday to Friday. A pump counts as empty if it runs dry before the end of
+its refill date; what is wasted is what is left at noon of that day.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def follow(scenario: Scenario, rng: np.random.Generator, tally: Tally) -> None:
         )
         judged = forecast(record, at)
         assert isinstance(judged, Forecast), judged
-        visit = at.replace(hour=12) + timedelta(days=(min(c.date for c in judged.clocks) - at.date()).days)
+        visit = at.replace(hour=12) + timedelta(days=(judged.refill_by - at.date()).days)
         days = (visit - at) / timedelta(days=1)
         note(tally, number, judged, at, days, in_reservoir_ml, pump.actual_ml_per_day)
         if scenario.counted:

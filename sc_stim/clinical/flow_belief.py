@@ -5,7 +5,7 @@ the error down to that of the measurement. Where nobody counts the boluses, a re
 keen patient, so both are believed together: a two-state Kalman filter over the flow ratio and the boluses per day.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 from sc_stim.clinical.delivery import Exposure
@@ -80,7 +80,7 @@ def prior(rules: RefillRules, accuracy_pct: float | None, allowed_per_day: float
 
 def drifted(belief: FlowBelief, rules: RefillRules) -> FlowBelief:
     """The belief about the next interval: a pump's ratio wanders from refill to refill."""
-    return replace(belief, ratio_variance=belief.ratio_variance + rules.flow_drift_sd**2)
+    return _with_ratio_variance(belief, rules.flow_drift_sd**2)
 
 
 def surprise(usual: FlowRatio, ratio: float, programmed_ml: float, rules: RefillRules) -> float:
@@ -120,8 +120,13 @@ def learned_from_empty(
 
 
 def _widened(belief: FlowBelief, exposure: Exposure, innovation_ml: float) -> FlowBelief:
-    by = innovation_ml / belief.programmed_ml(exposure)
-    return replace(belief, ratio_variance=belief.ratio_variance + by**2)
+    return _with_ratio_variance(belief, (innovation_ml / belief.programmed_ml(exposure)) ** 2)
+
+
+def _with_ratio_variance(belief: FlowBelief, more: float) -> FlowBelief:
+    return FlowBelief(
+        belief.ratio, belief.rate, belief.ratio_variance + more, belief.rate_variance, belief.covariance
+    )
 
 
 def counted(belief: FlowBelief, per_day: float, habit_sd: float) -> FlowBelief:

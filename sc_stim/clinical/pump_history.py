@@ -1,7 +1,7 @@
 """What the recorded refills of one pump teach: its delivery, its patient's bolus use, and what the last one showed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
@@ -76,12 +76,18 @@ class PumpHistory:
         """Go through the intervals between fills, oldest first. Intervals without settings teach nothing."""
         most_per_day = max((row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0)
         known = PumpKnowledge(drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules))
+        newest = self._newest_measured()
         for index in range(len(self.fills) - 1):
             begin, end = self.fill_days[index], self.fill_days[index + 1]
             if end > begin and self.programmed_since(begin, rules.settings_gap_d):
-                known = self._taught(known, self._interval(index, begin, end), rules)
-            known = replace(known, belief=drifted(known.belief, rules))
+                known = self._taught(known, self._interval(index, begin, end), index == newest, rules)
+            known = PumpKnowledge(drifted(known.belief, rules), known.habit, known.last_refill)
         return known
+
+    def _newest_measured(self) -> int | None:
+        """The index of the newest interval that ended with a measured residual."""
+        measured = (index for index in range(len(self.fills) - 2, -1, -1) if self.fills[index + 1].aspirated_ml is not None)
+        return next(measured, None)
 
     def _interval(self, index: int, begin: float, end: float) -> Interval:
         counts = self.counted(begin, end)
@@ -91,29 +97,37 @@ class PumpHistory:
         per_day = counts.per_day if counts.days == end - begin else None
         return Interval(self.fills[index].filled_ml, self.fills[index + 1].aspirated_ml, programme, per_day)
 
-    def _taught(self, known: PumpKnowledge, interval: Interval, rules: RefillRules) -> PumpKnowledge:
+    def _taught(
+        self, known: PumpKnowledge, interval: Interval, newest: bool, rules: RefillRules
+    ) -> PumpKnowledge:
         if interval.allowed_per_day and interval.counted_per_day is not None:
             known = _with_counts(known, interval, interval.counted_per_day, rules)
         if interval.aspirated_ml is None:
             return known
         exposed = exposure(interval.programme, known.belief.boluses_per_day)
         habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
-        known = replace(known, last_refill=self._reconciled(known, interval, exposed, habit_sd, rules))
-        return _with_residual(known, interval, exposed, habit_sd, rules)
+        if newest:
+            last_refill = self._reconciled(known.belief, interval, interval.aspirated_ml, exposed, habit_sd, rules)
+            known = PumpKnowledge(known.belief, known.habit, last_refill)
+        return _with_residual(known, interval.filled_ml, interval.aspirated_ml, exposed, habit_sd, rules)
 
     def _reconciled(
-        self, known: PumpKnowledge, interval: Interval, exposed: Exposure, habit_sd: float, rules: RefillRules
-    ) -> Reconciliation | None:
-        programmed_ml = known.belief.programmed_ml(exposed)
-        if interval.aspirated_ml is None or programmed_ml <= 0:
-            return None
+        self,
+        belief: FlowBelief,
+        interval: Interval,
+        aspirated_ml: float,
+        exposed: Exposure,
+        habit_sd: float,
+        rules: RefillRules,
+    ) -> Reconciliation:
+        programmed_ml = belief.programmed_ml(exposed)
         return reconcile(
             expected_ml=interval.filled_ml - programmed_ml,
-            aspirated_ml=interval.aspirated_ml,
+            aspirated_ml=aspirated_ml,
             volume_after_last_fill_ml=interval.filled_ml,
             reservoir_ml=self.pump.reservoir_ml,
             accuracy_pct=self.pump.accuracy_pct,
-            usual=known.belief.usual(exposed, habit_sd),
+            usual=belief.usual(exposed, habit_sd) if programmed_ml > 0 else None,
             rules=rules,
         )
 
@@ -130,21 +144,26 @@ def _with_counts(
     known: PumpKnowledge, interval: Interval, per_day: float, rules: RefillRules
 ) -> PumpKnowledge:
     habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
-    return replace(
-        known, belief=counted(known.belief, per_day, habit_sd), habit=known.habit.with_interval(per_day)
-    )
+    belief = counted(known.belief, per_day, habit_sd)
+    return PumpKnowledge(belief, known.habit.with_interval(per_day), known.last_refill)
 
 
 def _with_residual(
-    known: PumpKnowledge, interval: Interval, exposed: Exposure, habit_sd: float, rules: RefillRules
+    known: PumpKnowledge,
+    filled_ml: float,
+    aspirated_ml: float,
+    exposed: Exposure,
+    habit_sd: float,
+    rules: RefillRules,
 ) -> PumpKnowledge:
-    if interval.aspirated_ml is None:
+    if known.belief.programmed_ml(exposed) <= 0:
         return known
-    delivered_ml = interval.filled_ml - interval.aspirated_ml
-    learn = learned_from_empty if interval.aspirated_ml <= rules.found_empty_ml else learned
+    delivered_ml = filled_ml - aspirated_ml
+    learn = learned_from_empty if aspirated_ml <= rules.found_empty_ml else learned
     belief = learn(known.belief, exposed, delivered_ml, habit_sd, rules)
-    if not exposed.ml_per_rate:
-        return replace(known, belief=belief)
-    # Rates by the prior ratio: only their spread is used, so a steady error of the ratio does no harm.
-    per_day = (delivered_ml / rules.flow_prior_mean - exposed.known_ml) / exposed.ml_per_rate
-    return replace(known, belief=belief, habit=known.habit.with_interval(per_day))
+    habit = known.habit
+    if exposed.ml_per_rate:
+        # Rates by the prior ratio: only their spread is used, so a steady error of the ratio does no harm.
+        per_day = (delivered_ml / rules.flow_prior_mean - exposed.known_ml) / exposed.ml_per_rate
+        habit = habit.with_interval(per_day)
+    return PumpKnowledge(belief, habit, known.last_refill)

@@ -128,7 +128,13 @@ def follow(scenario: Scenario, rng: np.random.Generator, tally: Tally) -> None:
 
 
 def note(
-    tally: Tally, number: int, judged: Forecast, at: datetime, days: float, in_reservoir_ml: float, ml_per_day: float
+    tally: Tally,
+    number: int,
+    judged: Forecast,
+    at: datetime,
+    days: float,
+    in_reservoir_ml: float,
+    ml_per_day: float,
 ) -> None:
     true_days = in_reservoir_ml / ml_per_day
     true_date = (at + timedelta(days=true_days)).date()
@@ -154,9 +160,7 @@ def run_part(scenario: Scenario, pumps: int, seed: tuple[int, int]) -> Tally:
 
 
 def run(scenario: Scenario, pumps: int, seed: int, pool: ProcessPoolExecutor, processes: int) -> Tally:
-    parts = [
-        pool.submit(run_part, scenario, pumps // processes, (seed, part)) for part in range(processes)
-    ]
+    parts = [pool.submit(run_part, scenario, pumps // processes, (seed, part)) for part in range(processes)]
     tally = Tally.of(scenario.fills)
     for part in parts:
         tally.add(part.result())
@@ -177,7 +181,9 @@ def report(scenario: Scenario, tally: Tally) -> None:
             sum(counts[number] for number in numbers) / visits
             for counts in (tally.empty, tally.covered, tally.over_flags, tally.under_flags)
         ]
-        print(f"{name:>4} {rate[0]:10.1e} {wasted:10.2f} {error:13.2%} {rate[1]:13.1%} {rate[2]:10.2%} {rate[3]:11.2%}")
+        print(
+            f"{name:>4} {rate[0]:10.1e} {wasted:10.2f} {error:13.2%} {rate[1]:13.1%} {rate[2]:10.2%} {rate[3]:11.2%}"
+        )
 
 
 SCENARIOS = (

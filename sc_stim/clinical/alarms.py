@@ -1,7 +1,7 @@
 """What each device event and state means: the alarm conditions, their severity and what ends them.
 
-The table lives in data/alarms.json. Severities are the FHIR `devicealert-priority` codes. IEC 60601-1-8 gives no
-priority to any particular condition, so the severities here are this project's own hazard judgement.
+The table lives in data/alarms.json. Severities are the FHIR `devicealert-priority` codes. IEC 60601-1-8 gives
+no priority to any particular condition, so the severities here are this project's own hazard judgement.
 """
 
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ class Escalation:
 class AlarmCondition:
     """`severity` by device kind: a condition does not exist for the kinds that are missing.
 
-    `momentary` conditions are over as soon as they happen. `severity_without_withdrawal` holds when every drug in the
-    pump is known to have no withdrawal syndrome.
+    `momentary` conditions are over as soon as they happen. `severity_without_withdrawal` holds when every
+    drug in the pump is known to have no withdrawal syndrome.
     """
 
     name: str
@@ -92,7 +92,7 @@ class AlarmTable:
     late_settle: Figure
 
     def cleared_returns_to_normal(self, kind: str) -> bool:
-        """Whether a `cleared` of this event kind ends its condition; False where only a person or a session does."""
+        """Whether a `cleared` of this event kind ends its condition. If not, only a person or a session does."""
         return any(effect is Effect.FOLLOWS for _, effect in self.events[kind])
 
 
@@ -110,11 +110,14 @@ def table_from(document: dict[str, Any]) -> AlarmTable:
     """A table from its JSON form (see data/alarms.json). Raises ReferenceDataError or KeyError on a bad one."""
     conditions = {name: _condition(name, entry) for name, entry in document["conditions"].items()}
     events = {
-        kind: tuple((name, Effect(effect)) for name, effect in effects) for kind, effects in document["events"].items()
+        kind: tuple((name, Effect(effect)) for name, effect in effects)
+        for kind, effects in document["events"].items()
     }
     unknown = {name for effects in events.values() for name, _ in effects} - conditions.keys()
     if unknown:
-        raise reference.ReferenceDataError(f"events name conditions that do not exist: {', '.join(sorted(unknown))}")
+        raise reference.ReferenceDataError(
+            f"events name conditions that do not exist: {', '.join(sorted(unknown))}"
+        )
     return AlarmTable(
         version=document["version"],
         conditions=conditions,

@@ -1,8 +1,8 @@
 """The life of one alert, in the manner of ISA-18.2: one table, every change named by a sentence.
 
-`raise` and `return_to_normal` come from the device side, `shelf_expired` and `escalate` from the clock, the rest from
-people. Every (state, event) pair is either in the table or refused with a reason. Nobody reopens a closed alert:
-a condition that comes back is a new alert.
+`raise` and `return_to_normal` come from the device side, `shelf_expired` and `escalate` from the clock, the
+rest from people. Every (state, event) pair is either in the table or refused with a reason. Nobody reopens a
+closed alert: a condition that comes back is a new alert.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ _UNACK, _ACK, _SHELVED, _NORMAL, _CLOSED = State
 _TRANSITIONS: Final = (
     Transition(_UNACK, Event.RAISE, _UNACK, "Raised again while nobody had acknowledged it"),
     Transition(_UNACK, Event.RAISE_WORSE, _UNACK, "Got worse while nobody had acknowledged it", notifies=True),
-    Transition(_UNACK, Event.ESCALATE, _UNACK, "Passed on to the second contact, as nobody took it", notifies=True),
+    Transition(_UNACK, Event.ESCALATE, _UNACK, "Passed on to the second contact", notifies=True),
     Transition(_UNACK, Event.ACKNOWLEDGE, _ACK, "Acknowledged"),
     Transition(_UNACK, Event.SHELVE, _SHELVED, "Shelved by a person who has seen it"),
     Transition(_UNACK, Event.RETURN_TO_NORMAL, _NORMAL, "Back to normal, nobody has seen it yet"),
@@ -69,11 +69,11 @@ _TRANSITIONS: Final = (
     Transition(_SHELVED, Event.RETURN_TO_NORMAL, _CLOSED, "Back to normal while on the shelf"),
     Transition(_SHELVED, Event.RESOLVE, _CLOSED, "Resolved while on the shelf"),
     Transition(_NORMAL, Event.RAISE, _UNACK, "Raised again before anybody had seen it", notifies=True),
-    Transition(_NORMAL, Event.RAISE_WORSE, _UNACK, "Raised again and worse before anybody had seen it", notifies=True),
+    Transition(_NORMAL, Event.RAISE_WORSE, _UNACK, "Raised again and worse before anybody saw it", notifies=True),
     Transition(_NORMAL, Event.ACKNOWLEDGE, _CLOSED, "Acknowledged after it was back to normal"),
     Transition(_NORMAL, Event.RETURN_TO_NORMAL, _NORMAL, "Still back to normal"),
     Transition(_NORMAL, Event.RESOLVE, _CLOSED, "Resolved after it was back to normal"),
-)
+)  # fmt: skip
 
 TABLE: Final = {(row.state, row.event): row for row in _TRANSITIONS}
 
@@ -82,14 +82,14 @@ _REFUSALS: Final[dict[tuple[State | None, Event | None], Refused]] = {
     (_CLOSED, Event.RAISE): Refused("alert_closed", "a closed alert stays closed: start a new alert"),
     (_CLOSED, Event.RAISE_WORSE): Refused("alert_closed", "a closed alert stays closed: start a new alert"),
     (_CLOSED, None): Refused("alert_closed", "the alert is closed: nothing more can be done with it"),
-    (_NORMAL, Event.SHELVE): Refused("condition_over", "it is back to normal: acknowledge it, there is nothing to shelve"),
+    (_NORMAL, Event.SHELVE): Refused("condition_over", "it is back to normal: acknowledge it instead"),
     (_NORMAL, Event.ESCALATE): Refused("condition_over", "it is back to normal: nobody else needs to be called"),
     (None, Event.ESCALATE): Refused("already_taken", "somebody has seen this alert: nobody else needs to be called"),
     (_SHELVED, Event.ACKNOWLEDGE): Refused("already_taken", "it is on the shelf: take it off, or resolve it"),
     (None, Event.ACKNOWLEDGE): Refused("already_taken", "it is acknowledged already"),
     (None, Event.UNSHELVE): Refused("not_shelved", "it is not on the shelf"),
     (None, Event.SHELF_EXPIRED): Refused("not_shelved", "it is not on the shelf"),
-}
+}  # fmt: skip
 
 
 def next_state(state: State, event: Event) -> Transition | Refused:

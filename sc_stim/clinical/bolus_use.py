@@ -14,7 +14,7 @@ NODES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class BolusHabit:
-    """Boluses per day of past intervals: how many intervals, their mean, the sum of squared deviations from it."""
+    """Boluses per day of past intervals: their number, mean, and sum of squared deviations from the mean."""
 
     intervals: int = 0
     mean_per_day: float = 0.0
@@ -27,7 +27,7 @@ class BolusHabit:
         return BolusHabit(intervals, mean, self.squares + (per_day - self.mean_per_day) * (per_day - mean))
 
     def sd_per_day(self, usual_per_day: float, rules: RefillRules) -> float:
-        """Spread of boluses per day between intervals: the patient's own, pulled to the assumed share of the usual."""
+        """Standard deviation between intervals: the patient's own, pulled to the assumed share of the usual."""
         assumed = (rules.bolus_cv * usual_per_day) ** 2
         weight = rules.bolus_cv_weight
         return sqrt((weight * assumed + self.squares) / (weight + max(0, self.intervals - 1)))
@@ -44,7 +44,7 @@ def rates_around(usual: float, sd: float) -> tuple[tuple[float, float], ...]:
 
 @lru_cache(maxsize=256)
 def _gamma_nodes(cv_percent: int) -> tuple[tuple[float, float], ...]:
-    """(weight, value) nodes of a gamma distribution of mean 1: Gauss-Laguerre by its Jacobi matrix (Golub-Welsch)."""
+    """(weight, value) nodes of a gamma distribution of mean 1: Gauss-Laguerre by the Golub-Welsch method."""
     shape = (100 / cv_percent) ** 2
     order = np.arange(NODES)
     diagonal = 2 * order + shape

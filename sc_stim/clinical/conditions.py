@@ -1,8 +1,8 @@
 """Which alarm conditions hold now, from everything a device said, in whatever order it arrived.
 
-Evidence is ordered by when it was measured, never by when it was received. The newest word on a condition decides:
-a pump whose newest word is `stopped` is stopped now, however old that word is, and a late alarm that something newer
-contradicts is history. Silence since then is a finding of its own (see silence).
+Evidence is ordered by when it was measured, never by when it was received. The newest word on a condition
+decides: a pump whose newest word is `stopped` is stopped now, however old that word is, and a late alarm that
+something newer contradicts is history. Silence since then is a finding of its own (see silence).
 """
 
 from collections.abc import Iterable, Iterator
@@ -110,7 +110,8 @@ def conditions_now(
     withdrawal_class: str = _WORST_WITHDRAWAL,
     table: AlarmTable | None = None,
 ) -> Conditions:
-    """Judge one device ("pump" or "stimulator"). `withdrawal_class`: drugs.Formulary.withdrawal_class of its drugs.
+    """Judge one device ("pump" or "stimulator"). `withdrawal_class`: drugs.Formulary.withdrawal_class of its
+    drugs.
 
     Raises UnknownEvent for an event kind that the table does not know.
     """

@@ -1,6 +1,6 @@
 """Programmed delivery: how much the pump was told to give between two moments.
 
-Instants are day numbers (days since 1970 in UTC, with fraction): the forecast does nothing but day arithmetic.
+Instants are day numbers, days since 1970 in UTC with fraction: the forecast does nothing but day arithmetic.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ def local_date(day: float, zone: tzinfo) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time of constant programming. `counted_per_day`: the boluses it is known to have delivered, if they are."""
+    """A time of constant programming. `counted_per_day`: boluses known to have been delivered; None: unknown."""
 
     days: float
     flow_ml_per_day: float
@@ -44,7 +44,8 @@ class Stretch:
         return self.bolus_ml > 0 and self.max_boluses_per_day > 0
 
     def split(self, boluses_per_day: float) -> tuple[float, float]:
-        """mL per day that are certain, and mL per day for each bolus per day, when the patient asks for so many.
+        """mL per day that are certain, and mL per day for each bolus per day, when the patient asks for so
+        many.
 
         Counted boluses are certain, and so is a patient who asks for all that the lockout gives.
         """
@@ -57,8 +58,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What was programmed in a time: `known_ml` for certain, and the volume `ml_per_rate` that one more bolus per day
-    adds up to."""
+    """What was programmed in a time: `known_ml` for certain, and the volume `ml_per_rate` that one more bolus
+    per day adds up to.
+    """
 
     known_ml: float
     ml_per_rate: float = 0.0
@@ -122,7 +124,11 @@ def counted_boluses(counts: Iterable[BolusCount], begin: float, end: float, zone
 
 
 def stretches(
-    settings: Sequence[PumpSetting], starts: Sequence[float], begin: float, end: float, counted: CountedBoluses
+    settings: Sequence[PumpSetting],
+    starts: Sequence[float],
+    begin: float,
+    end: float,
+    counted: CountedBoluses,
 ) -> list[Stretch]:
     """The programming from `begin` to `end` (which may be infinite), the counted part taken as coming first.
 

@@ -1,7 +1,7 @@
 """Intrathecal drugs: strengths, dose limits, stability in the pump and what stopping them does.
 
-The figures live in data/drugs.json. A clinic may load its own formulary of the same form. Limits warn, never block:
-textbook ranges are far wider than consensus ceilings (clinical rules, section on drugs).
+The figures live in data/drugs.json. A clinic may load its own formulary of the same form. Limits warn, never
+block: textbook ranges are far wider than consensus ceilings (clinical rules, section on drugs).
 """
 
 from collections.abc import Iterable, Sequence
@@ -86,7 +86,7 @@ class Formulary:
         return Figure(shortest, "d", None, "mixture not studied: the shortest figure of its drugs is taken")
 
     def withdrawal_class(self, names: Iterable[str]) -> str:
-        """The most dangerous class among these drugs. No drug named: the worst is assumed. Raises UnknownDrug."""
+        """The most dangerous class of these drugs; the worst when none is named. Raises UnknownDrug."""
         ranks = [WITHDRAWAL_CLASSES.index(self.lookup(name).withdrawal_class) for name in names]
         return WITHDRAWAL_CLASSES[min(ranks, default=0)]
 
@@ -104,7 +104,7 @@ class Formulary:
 
 
 def formulary_from(document: dict[str, Any]) -> Formulary:
-    """A formulary from its JSON form (see data/drugs.json). Raises ReferenceDataError or KeyError on a bad one."""
+    """A formulary from its JSON form (see data/drugs.json). Raises ReferenceDataError or KeyError."""
     mixtures = {frozenset(row["drugs"]): reference.figure(row["stability"]) for row in document["mixtures"]}
     drugs = {name: _drug(name, entry) for name, entry in document["drugs"].items()}
     return Formulary(document["version"], drugs, mixtures)
@@ -118,7 +118,9 @@ def shipped_formulary() -> Formulary:
 def _drug(name: str, entry: dict[str, Any]) -> Drug:
     withdrawal = entry["withdrawal"]
     if withdrawal["class"] not in WITHDRAWAL_CLASSES:
-        raise reference.ReferenceDataError(f"{name}: withdrawal class must be one of {', '.join(WITHDRAWAL_CLASSES)}")
+        raise reference.ReferenceDataError(
+            f"{name}: withdrawal class must be one of {', '.join(WITHDRAWAL_CLASSES)}"
+        )
     return Drug(
         name=name,
         approved_intrathecal=entry["approved_intrathecal"],

@@ -1,7 +1,7 @@
 """When the pump runs dry: the chance of an empty reservoir at a moment, and the moment of a given chance.
 
-Delivery is normal given the patient's bolus rate, the rate is a handful of weighted values, and the volume filled has
-the error of a syringe. Programmed delivery is piecewise linear in time.
+Delivery is normal given the patient's bolus rate, the rate is a handful of weighted values, and the volume
+filled has the error of a syringe. Programmed delivery is piecewise linear in time.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ _HARDLY: Final = 1e-300
 class EmptyTime:
     """`volume_ml`: in the reservoir at day 0, above the floor that counts as empty; `volume_sd_ml` its error.
 
-    `rates`: (weight, boluses per day) of what the patient may take, weights sum to 1; the lockout cuts rates off.
-    `programme`: stretches from day 0 on, the last one endless.
+    `rates`: (weight, boluses per day) of what the patient may take, weights sum to 1; the lockout cuts rates
+    off. `programme`: stretches from day 0 on, the last one endless.
     """
 
     volume_ml: float
@@ -44,8 +44,8 @@ class EmptyTime:
     def day_of(self, chance: float) -> float:
         """The first day on which the chance of an empty reservoir is `chance`; infinite when it never is.
 
-        Without boluses the first guess is exact. With them the normal quantile of the chance is still nearly a
-        straight line in time, so the secant rule needs few steps; the bracket keeps it from leaving.
+        Without boluses the first guess is exact. With them the normal quantile of the chance is still nearly
+        a straight line in time, so the secant rule needs few steps; the bracket keeps it from leaving.
         """
         target = _quantile(chance)
         usual = self._usual_day()
@@ -69,8 +69,8 @@ class EmptyTime:
     def _guess(self, target: float, usual: float) -> float:
         """The day sought as a multiple of the usual one, at the mean bolus rate and with steady programming.
 
-        At x times the usual day the volume is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2), where a
-        and b are the spreads of delivery and filling as shares of the volume: a quadratic in x.
+        At x times the usual day the volume is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2),
+        where a and b are the spreads of delivery and filling as shares of the volume: a quadratic in x.
         """
         exposed = exposure(self.programme, self._mean_rate(), usual)
         a_squared = self.belief.delivered_variance(exposed) / self.volume_ml**2

@@ -1,8 +1,9 @@
 """What is believed of one pump's actual delivery, learned from the residual of every refill.
 
-A pump refilled by the programmed arithmetic alone is wrong by its flow error for life; two or three residuals bring
-the error down to that of the measurement. Where nobody counts the boluses, a residual cannot tell a fast pump from a
-keen patient, so both are believed together: a two-state Kalman filter over the flow ratio and the boluses per day.
+A pump refilled by the programmed arithmetic alone is wrong by its flow error for life; two or three residuals
+bring the error down to that of the measurement. Where nobody counts the boluses, a residual cannot tell a
+fast pump from a keen patient, so both are believed together: a two-state Kalman filter over the flow ratio
+and the boluses per day.
 """
 
 from dataclasses import dataclass
@@ -66,8 +67,8 @@ class FlowBelief:
 def prior(rules: RefillRules, accuracy_pct: float | None, allowed_per_day: float = 0.0) -> FlowBelief:
     """What is believed of a pump never measured.
 
-    A wide labelled accuracy is taken as three standard deviations. Of the boluses that the lockout allows, any number
-    is equally likely.
+    A wide labelled accuracy is taken as three standard deviations. Of the boluses that the lockout allows,
+    any number is equally likely.
     """
     labelled_sd = (accuracy_pct or 0.0) / 300
     return FlowBelief(
@@ -84,7 +85,9 @@ def drifted(belief: FlowBelief, rules: RefillRules) -> FlowBelief:
 
 
 def surprise(usual: FlowRatio, ratio: float, programmed_ml: float, rules: RefillRules) -> float:
-    """Standard deviations by which a measured ratio of delivered to programmed is above the usual (below: negative)."""
+    """Standard deviations by which a measured ratio of delivered to programmed is above the usual (below:
+    negative).
+    """
     return (ratio - usual.mean) / sqrt(usual.sd**2 + _reading_variance(rules) / programmed_ml**2)
 
 
@@ -93,8 +96,8 @@ def learned(
 ) -> FlowBelief:
     """The belief after a measured residual. `belief` is the one about that interval (drift included).
 
-    A surprising measurement counts less, as a syringe may be misread; a surprising over-delivery also widens the
-    belief, so that it brings the next date forward and is never explained away.
+    A surprising measurement counts less, as a syringe may be misread; a surprising over-delivery also widens
+    the belief, so that it brings the next date forward and is never explained away.
     """
     innovation_ml = delivered_ml - belief.delivered_ml(exposure)
     noise = _reading_variance(rules) + (habit_sd * exposure.ml_per_rate) ** 2
@@ -111,7 +114,8 @@ def learned_from_empty(
 ) -> FlowBelief:
     """The belief after the reservoir was found empty, so at least `delivered_ml` was delivered.
 
-    That says nothing of a slow pump. Of a fast one it shows only a part, so the belief is widened by what it shows.
+    That says nothing of a slow pump. Of a fast one it shows only a part, so the belief is widened by what it
+    shows.
     """
     innovation_ml = delivered_ml - belief.delivered_ml(exposure)
     if innovation_ml <= 0:

@@ -1,4 +1,6 @@
-"""What the recorded refills of one pump teach: its delivery, its patient's bolus use, and what the last one showed."""
+"""What the recorded refills of one pump teach: its delivery, its patient's bolus use, and what the last one
+showed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class PumpKnowledge:
     """`belief` is about the running interval; `last_refill` is the newest fill with a measured residual."""
 
     belief: FlowBelief
-    habit: BolusHabit = BolusHabit()
+    habit: BolusHabit
     last_refill: Reconciliation | None = None
 
 
@@ -74,8 +76,11 @@ class PumpHistory:
 
     def learn(self, rules: RefillRules) -> PumpKnowledge:
         """Go through the intervals between fills, oldest first. Intervals without settings teach nothing."""
-        most_per_day = max((row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0)
-        known = PumpKnowledge(drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules))
+        most_per_day = max(
+            (row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0
+        )
+        never_measured = drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules)
+        known = PumpKnowledge(never_measured, BolusHabit())
         newest = self._newest_measured()
         for index in range(len(self.fills) - 1):
             begin, end = self.fill_days[index], self.fill_days[index + 1]
@@ -86,8 +91,8 @@ class PumpHistory:
 
     def _newest_measured(self) -> int | None:
         """The index of the newest interval that ended with a measured residual."""
-        measured = (index for index in range(len(self.fills) - 2, -1, -1) if self.fills[index + 1].aspirated_ml is not None)
-        return next(measured, None)
+        ends = range(len(self.fills) - 1, 0, -1)
+        return next((end - 1 for end in ends if self.fills[end].aspirated_ml is not None), None)
 
     def _interval(self, index: int, begin: float, end: float) -> Interval:
         counts = self.counted(begin, end)
@@ -107,7 +112,9 @@ class PumpHistory:
         exposed = exposure(interval.programme, known.belief.boluses_per_day)
         habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
         if newest:
-            last_refill = self._reconciled(known.belief, interval, interval.aspirated_ml, exposed, habit_sd, rules)
+            last_refill = self._reconciled(
+                known.belief, interval, interval.aspirated_ml, exposed, habit_sd, rules
+            )
             known = PumpKnowledge(known.belief, known.habit, last_refill)
         return _with_residual(known, interval.filled_ml, interval.aspirated_ml, exposed, habit_sd, rules)
 

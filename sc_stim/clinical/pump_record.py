@@ -1,4 +1,6 @@
-"""What the clinic knows about one pump: the input of the refill forecast, in Python and (see refill_case) in JSON."""
+"""What the clinic knows about one pump: the input of the refill forecast, in Python and (see refill_case) in
+JSON.
+"""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -27,7 +29,9 @@ class DrugInPump(_Record, frozen=True, kw_only=True):
 
 
 class PumpSetting(_Record, frozen=True, kw_only=True, rename={"since": "from"}):
-    """Programmed from `since` until the next setting. A pattern over the day is entered as its volume per day."""
+    """Programmed from `since` until the next setting. A pattern over the day is entered as its volume per
+    day.
+    """
 
     since: Instant
     flow_ml_per_day: Flow
@@ -40,7 +44,9 @@ class PumpSetting(_Record, frozen=True, kw_only=True, rename={"since": "from"}):
 
 
 class Fill(_Record, frozen=True, kw_only=True):
-    """One refill visit: `aspirated_ml` was drawn out (None: not measured), then `filled_ml` is in the reservoir."""
+    """One refill visit: `aspirated_ml` was drawn out (None: not measured), then `filled_ml` is in the
+    reservoir.
+    """
 
     at: Instant
     filled_ml: Volume
@@ -58,10 +64,10 @@ class BolusCount(_Record, frozen=True, kw_only=True, rename={"first_day": "from"
 class PumpRecord(_Record, frozen=True, kw_only=True):
     """Newest last is not required: fills and settings are sorted where they are used.
 
-    `low_reservoir_alarm_ml` None: the manufacturer's recommended 2 mL is taken and flagged as unverified for this pump.
-    `accuracy_pct` is the labelled accuracy of the pump model; None: not known.
-    `country`: see workdays.ClinicCalendar. `margin_days` is taken off the low-reservoir date, `pharmacy_lead_days` off
-    the final date.
+    `low_reservoir_alarm_ml` None: the manufacturer's recommended 2 mL is taken and flagged as unverified for
+    this pump. `accuracy_pct` is the labelled accuracy of the pump model; None: not known. `country`: see
+    workdays.ClinicCalendar. `margin_days` is taken off the low-reservoir date, `pharmacy_lead_days` off the
+    final date.
     """
 
     timezone: Name

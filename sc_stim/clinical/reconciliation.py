@@ -1,7 +1,7 @@
 """What a refill visit says about the pump: the residual that was expected against the one that was drawn out.
 
-Sign as in the literature: a positive difference is less drug left than expected (over-infusion, an earlier pocket
-fill, a leak, diversion), a negative one is more (stall, occlusion, under-infusion).
+Sign as in the literature: a positive difference is less drug left than expected (over-infusion, an earlier
+pocket fill, a leak, diversion), a negative one is more (stall, occlusion, under-infusion).
 """
 
 from dataclasses import dataclass
@@ -61,9 +61,10 @@ def reconcile(
 ) -> Reconciliation:
     """Compare one refill with the pump's own arithmetic.
 
-    `expected_ml` is the residual by programmed arithmetic, below zero if the pump should have run dry. `usual` is the ratio of delivered to programmed volume
-    that is usual for this pump (flow_belief.FlowBelief.usual); None: a pump never measured.
-    `injected_ml` and `measured_after_ml`: what went in, and what was measured in the reservoir afterwards.
+    `expected_ml` is the residual by programmed arithmetic, below zero if the pump should have run dry.
+    `usual` is the ratio of delivered to programmed volume that is usual for this pump
+    (flow_belief.FlowBelief.usual); None: a pump never measured. `injected_ml` and `measured_after_ml`: what
+    went in, and what was measured in the reservoir afterwards.
     """
     rules = rules or shipped_rules()
     programmed_ml = volume_after_last_fill_ml - expected_ml
@@ -86,7 +87,14 @@ def reconcile(
     if injected_ml is not None and measured_after_ml is not None:
         flags += pocket_fill_flags(injected_ml, measured_after_ml, reservoir_ml, rules)
     return Reconciliation(
-        expected_ml, aspirated_ml, difference_ml, delivered_ml, programmed_ml, ratio, surprise_sd, tuple(flags)
+        expected_ml,
+        aspirated_ml,
+        difference_ml,
+        delivered_ml,
+        programmed_ml,
+        ratio,
+        surprise_sd,
+        tuple(flags),
     )
 
 
@@ -118,7 +126,9 @@ def _flow_flags(
         f"{measured}, {abs(surprise_sd):.1f} standard deviations {'above' if over else 'below'}"
         f" the {usual.mean:.2f} times that is usual for this pump"
     )
-    return [Flag(POSSIBLE_OVER_INFUSION if over else POSSIBLE_UNDER_INFUSION, "flow_ratio_surprise", sentence)]
+    return [
+        Flag(POSSIBLE_OVER_INFUSION if over else POSSIBLE_UNDER_INFUSION, "flow_ratio_surprise", sentence)
+    ]
 
 
 def _pocket_fill_when_empty(expected_ml: float, surprise_sd: float, rules: RefillRules) -> list[Flag]:
@@ -137,5 +147,7 @@ def pocket_fill_flags(
     limit_ml = rules.pocket_fill_small_pump_ml if small else rules.pocket_fill_large_pump_ml
     if injected_ml - measured_ml <= limit_ml:
         return []
-    sentence = f"{injected_ml:.1f} mL injected but {measured_ml:.1f} mL measured, more than {limit_ml:g} mL missing"
+    sentence = (
+        f"{injected_ml:.1f} mL injected but {measured_ml:.1f} mL measured, more than {limit_ml:g} mL missing"
+    )
     return [Flag(POSSIBLE_POCKET_FILL, "injected_above_measured", sentence)]

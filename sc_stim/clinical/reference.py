@@ -12,7 +12,9 @@ class ReferenceDataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`unit` is UCUM. `source` None means unverified: such a figure warns and is shown as unverified, never blocks."""
+    """`unit` is UCUM. `source` None means unverified: such a figure warns and is shown as unverified, never
+    blocks.
+    """
 
     value: float
     unit: str
@@ -28,7 +30,9 @@ class Figure:
 
 
 def figure(entry: dict[str, Any]) -> Figure:
-    """A figure from its JSON form: value, unit, then either `source` or `"verified": false`, and perhaps a note."""
+    """A figure from its JSON form: value, unit, then either `source` or `"verified": false`, and perhaps a
+    note.
+    """
     sourced = isinstance(entry.get("source"), str)
     marked_unverified = entry.get("verified") is False
     if sourced == marked_unverified or not {"value", "unit"} <= entry.keys():
@@ -38,5 +42,7 @@ def figure(entry: dict[str, Any]) -> Figure:
 
 def load(name: str) -> dict[str, Any]:
     """One shipped reference data file, such as "drugs.json"."""
-    document: dict[str, Any] = json.loads((files("sc_stim.clinical") / "data" / name).read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(
+        (files("sc_stim.clinical") / "data" / name).read_text(encoding="utf-8")
+    )
     return document

@@ -1,8 +1,8 @@
 """The refill-by date of an intrathecal pump: the earliest of several clocks, moved earlier to an open day.
 
-The pump computes its reservoir from the programmed rate and does not measure it, so its own low-reservoir date is
-blind to a fast pump, a leak or a fill beside the reservoir. Here the flow ratio of each pump is learned from its
-refills, and the chance of an empty pump before the visit is a clock of its own.
+The pump computes its reservoir from the programmed rate and does not measure it, so its own low-reservoir
+date is blind to a fast pump, a leak or a fill beside the reservoir. Here the flow ratio of each pump is
+learned from its refills, and the chance of an empty pump before the visit is a clock of its own.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class EmptyDates:
-    """Local dates on which the reservoir is empty with a chance of 5, 50 and 95 %; None: not within ten years."""
+    """Local dates on which the reservoir is empty with a chance of 5, 50 and 95 %; None: not within ten
+    years.
+    """
 
     p05: date | None
     p50: date | None
@@ -95,7 +97,9 @@ def forecast(
     try:
         zone = ZoneInfo(pump.timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        return Refused("unknown_timezone", f"timezone {pump.timezone!r} is not an IANA zone such as 'Europe/Berlin'")
+        return Refused(
+            "unknown_timezone", f"timezone {pump.timezone!r} is not an IANA zone such as 'Europe/Berlin'"
+        )
     now = day_number(at)
     history = PumpHistory(pump, now, zone)
     refused = _why_not(pump, history, now, rules)
@@ -113,11 +117,14 @@ def _why_not(pump: PumpRecord, history: PumpHistory, now: float, rules: RefillRu
     if not history.fills:
         return Refused("no_fill_recorded", "record the last fill of this pump")
     if now - history.fill_days[-1] > rules.longest_fill_age_d:
-        return Refused("stale_fill", f"the newest fill is older than {rules.longest_fill_age_d:g} days: record the later ones")
+        limit = f"{rules.longest_fill_age_d:g} days"
+        return Refused("stale_fill", f"the newest fill is older than {limit}: record the later ones")
     if not history.settings:
         return Refused("no_settings_recorded", "record the programmed flow of this pump")
     if not history.programmed_since(history.fill_days[-1], rules.settings_gap_d):
-        return Refused("settings_missing", "the settings start after the last fill: record those in force at the fill")
+        return Refused(
+            "settings_missing", "the settings start after the last fill: record those in force at the fill"
+        )
     if not pump.drugs:
         return Refused("no_drug_recorded", "record the drugs in this pump")
     for drug in pump.drugs:
@@ -130,7 +137,13 @@ class _Judgement:
     """One forecast: what is known of the pump, and its clocks."""
 
     def __init__(
-        self, history: PumpHistory, now: float, zone: tzinfo, formulary: Formulary, rules: RefillRules, floor_ml: float
+        self,
+        history: PumpHistory,
+        now: float,
+        zone: tzinfo,
+        formulary: Formulary,
+        rules: RefillRules,
+        floor_ml: float,
     ) -> None:
         self.pump = history.pump
         self.now = now
@@ -153,8 +166,8 @@ class _Judgement:
     def _bolus_rates(self) -> tuple[Sequence[tuple[float, float]], float]:
         """Weighted boluses per day of this interval, and more of them than the patient is likely to take.
 
-        Nothing known of the patient's use: every allowed bolus is taken (the Prometra refill rule, manualshive.com
-        PTC p5).
+        Nothing known of the patient's use: every allowed bolus is taken (the Prometra refill rule,
+        manualshive.com PTC p5).
         """
         if not self.allowed_per_day or not self.known.habit.intervals:
             return ((1.0, self.allowed_per_day),), self.allowed_per_day
@@ -163,7 +176,7 @@ class _Judgement:
         return rates_around(usual, habit_sd), usual + self.rules.bolus_high_sd * habit_sd
 
     def forecast(self) -> Forecast | Refused:
-        earliest_empty = self._day(self.empty_time.day_of(self._accepted_chance()))
+        earliest_empty = self._empty_day(self._accepted_chance())
         clocks = self._clocks(earliest_empty)
         binding = min(clocks, key=lambda clock: clock.date)
         calendar = ClinicCalendar(self.pump.country, frozenset(self.pump.closed_days))
@@ -174,7 +187,7 @@ class _Judgement:
             refill_by=refill_by,
             binding_clock=binding.name,
             clocks=clocks,
-            empty=EmptyDates(*(self._date(self._day(self.empty_time.day_of(chance))) for chance in (0.05, 0.5, 0.95))),
+            empty=EmptyDates(self._empty_date(0.05), self._empty_date(0.5), self._empty_date(0.95)),
             earliest_empty=instant(earliest_empty) if earliest_empty is not None else None,
             expected_residual_ml=self._expected_residual_ml(),
             flow_ratio=self.known.belief.flow_ratio,
@@ -195,7 +208,9 @@ class _Judgement:
         return tuple(Clock(name, day) for name, day in dates if day is not None)
 
     def _low_reservoir_date(self) -> date | None:
-        """When the pump's own arithmetic reaches its alarm, with as many boluses as may be taken, less the margin."""
+        """When the pump's own arithmetic reaches its alarm, with as many boluses as may be taken, less the
+        margin.
+        """
         volume_ml = self.fill.filled_ml - self._alarm_ml()
         day = day_programmed(self.programme, self.high_rate, volume_ml)
         reached = self._date(self._day(day))
@@ -220,9 +235,14 @@ class _Judgement:
         assumed = not self.stability.verified or self.pump.low_reservoir_alarm_ml is None
         return (*found, UNVERIFIED_FIGURE) if assumed else found
 
+    def _empty_day(self, chance: float) -> float | None:
+        return self._day(self.empty_time.day_of(chance))
+
+    def _empty_date(self, chance: float) -> date | None:
+        return self._date(self._empty_day(chance))
+
     def _day(self, days_after_fill: float) -> float | None:
         return self.fill_day + days_after_fill if days_after_fill < _HORIZON_DAYS else None
 
     def _date(self, day: float | None) -> date | None:
         return local_date(day, self.zone) if day is not None else None
-

@@ -1,4 +1,6 @@
-"""Refill cases as JSON: the form of `sc-stim backtest refill`, in and out. Unknown fields are refused by name."""
+"""Refill cases as JSON: the form of `sc-stim backtest refill`, in and out. Unknown fields are refused by
+name.
+"""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -53,7 +55,9 @@ def forecast_case(case: RefillCase) -> dict[str, Any]:
 def encode_forecast(pump: str, result: Forecast | Refused) -> dict[str, Any]:
     """The documented JSON form; a refused forecast has null in place of every judgement."""
     if isinstance(result, Refused):
-        judged = dict.fromkeys(("refill_by", "binding_clock", "clocks", "empty", "expected_residual_ml", "flow_ratio"))
+        judged = dict.fromkeys(
+            ("refill_by", "binding_clock", "clocks", "empty", "expected_residual_ml", "flow_ratio")
+        )
         return {"pump": pump, **judged, "flags": [], "refused": str(result)}
     empty = result.empty
     return {
@@ -90,7 +94,9 @@ def _check(case: RefillCase, where: str) -> None:
     try:
         ZoneInfo(case.timezone)
     except (ZoneInfoNotFoundError, ValueError) as unknown:
-        raise CaseError(f"{where}: timezone {case.timezone!r} is not an IANA zone, as 'Europe/Berlin'") from unknown
+        raise CaseError(
+            f"{where}: timezone {case.timezone!r} is not an IANA zone, as 'Europe/Berlin'"
+        ) from unknown
     if case.country is not None:
         try:
             check_country(case.country)
@@ -101,12 +107,10 @@ def _check(case: RefillCase, where: str) -> None:
 
 
 def _slips(case: RefillCase) -> Iterator[str]:
-    most_ml = case.reservoir_ml * _OVERFILL
     for index, fill in enumerate(case.fills):
-        if fill.filled_ml > most_ml:
-            yield f"fills[{index}].filled_ml {fill.filled_ml:g} is more than the reservoir of {case.reservoir_ml:g} mL holds"
-        if fill.aspirated_ml is not None and fill.aspirated_ml > most_ml:
-            yield f"fills[{index}].aspirated_ml {fill.aspirated_ml:g} is more than the reservoir of {case.reservoir_ml:g} mL holds"
+        for name, volume_ml in (("filled_ml", fill.filled_ml), ("aspirated_ml", fill.aspirated_ml)):
+            if volume_ml is not None and volume_ml > case.reservoir_ml * _OVERFILL:
+                yield f"fills[{index}].{name} {volume_ml:g} is more than a reservoir of {case.reservoir_ml:g} mL holds"
     for index, count in enumerate(case.boluses):
         if count.until <= count.first_day:
             yield f"boluses[{index}].to {count.until} must be after from {count.first_day}"

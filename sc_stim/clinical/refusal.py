@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Returned in place of a result. `reason` is a stable code, `detail` says what is wrong and how to mend it."""
+    """Returned in place of a result. `reason` is a stable code, `detail` says what is wrong and how to mend
+    it.
+    """
 
     reason: str
     detail: str

@@ -1,7 +1,7 @@
 """The order of the refill worklist: by danger, not by date.
 
-A baclofen pump due in three days stands above a morphine pump due in two, because stopping baclofen can kill. A pump
-that has stopped stands above all others, and one without a forecast counts as empty.
+A baclofen pump due in three days stands above a morphine pump due in two, because stopping baclofen can kill.
+A pump that has stopped stands above all others, and one without a forecast counts as empty.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,8 @@ _WITHDRAWAL_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class PumpAtRisk:
-    """What the order is made of. `withdrawal_class`: drugs.Formulary.withdrawal_class of the drugs in the pump.
+    """What the order is made of. `withdrawal_class`: drugs.Formulary.withdrawal_class of the drugs in the
+    pump.
 
     `therapy_stopped`: a condition that stops therapy holds now (see conditions).
     """
@@ -61,10 +62,11 @@ class PumpAtRisk:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Risk:
-    """Sorts most dangerous first: stopped pumps, then by weighted hours. `hours_until_empty` counts to the earliest empty moment; None: unknown or never.
+    """Sorts most dangerous first: stopped pumps, then by weighted hours. `hours_until_empty` counts to the
+    earliest empty moment; None: unknown or never.
 
-    `weighted_hours` is that time (or the due date, see data/risk.json) divided by the danger of the drug and of the
-    circumstances.
+    `weighted_hours` is that time (or the due date, see data/risk.json) divided by the danger of the drug and
+    of the circumstances.
     """
 
     running: bool

@@ -14,10 +14,11 @@ class SilenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A device whose data are expected every `report_interval` from `watched_since` on (its registration or implant).
+    """A device whose data are expected every `report_interval` from `watched_since` on (its registration or
+    implant).
 
-    `last_measured_at` is the newest measurement by the corrected device clock, `last_received_at` the newest arrival of
-    one. `explanted_at` (or any other end of watching): from then on nothing is expected.
+    `last_measured_at` is the newest measurement by the corrected device clock, `last_received_at` the newest
+    arrival of one. `explanted_at` (or any other end of watching): from then on nothing is expected.
     """
 
     watched_since: datetime
@@ -37,7 +38,8 @@ class SilenceFinding:
 
 
 def last_known_at(watched: Watched) -> datetime | None:
-    """The moment of the newest known state: measured then, and never later than it arrived (a clock may run ahead).
+    """The moment of the newest known state: measured then, and never later than it arrived (a clock may run
+    ahead).
 
     History that arrives late does not count as news of now.
     """
@@ -53,7 +55,9 @@ def silent_from(watched: Watched, rule: SilenceRule | None = None) -> datetime:
 
 
 def silence(watched: Watched, at: datetime, rule: SilenceRule | None = None) -> SilenceFinding | None:
-    """Whether the device is silent at `at`. Judge at least once a minute to alert within two intervals and 60 s."""
+    """Whether the device is silent at `at`. Judge at least once a minute to alert within two intervals and 60
+    s.
+    """
     rule = rule or shipped_table().silence
     if watched.explanted_at is not None and watched.explanted_at <= at:
         return None

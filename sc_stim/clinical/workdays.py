@@ -17,7 +17,9 @@ class UnknownRegion(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ClinicCalendar:
-    """`country` is ISO 3166-1 ("DE") or with its subdivision ISO 3166-2 ("DE-BE"); None knows no public holidays."""
+    """`country` is ISO 3166-1 ("DE") or with its subdivision ISO 3166-2 ("DE-BE"); None knows no public
+    holidays.
+    """
 
     country: str | None = None
     closed_days: frozenset[date] = frozenset()
@@ -39,7 +41,9 @@ def is_open(day: date, calendar: ClinicCalendar) -> bool:
 
 
 def move_earlier(day: date, calendar: ClinicCalendar) -> date | None:
-    """The last open day on or before `day`; None when the clinic was closed for LONGEST_CLOSURE_DAYS before it."""
+    """The last open day on or before `day`; None when the clinic was closed for LONGEST_CLOSURE_DAYS before
+    it.
+    """
     for days_back in range(LONGEST_CLOSURE_DAYS + 1):
         candidate = day - timedelta(days=days_back)
         if is_open(candidate, calendar):

@@ -19,7 +19,7 @@ class DiaryError(ValueError):
 
 
 class Entry(NamedTuple):
-    """One score: when, with the offset as written, and 0-10 in halves."""
+    """One score: when, with the offset as written, and 0-10 (fractions are real: people use sliders)."""
 
     at: dt.datetime
     nrs: float
@@ -64,9 +64,9 @@ def _problems(row: dict[str, str]) -> Iterator[str]:
     try:
         _time(row["at"])
     except msgspec.ValidationError:
-        yield f"at: {row['at']!r} is no time with offset; write 2018-02-01T21:35:06-08:00"
+        yield f"at: {row['at']!r} is no time with offset; write 2026-11-22T08:30:00+01:00"
     if not _is_score(row["nrs"]):
-        yield f"nrs: {row['nrs']!r} is no score; write 0 to 10, in halves"
+        yield f"nrs: {row['nrs']!r} is no score; write 0 to 10"
 
 
 def _time(text: str) -> dt.datetime:
@@ -75,7 +75,6 @@ def _time(text: str) -> dt.datetime:
 
 def _is_score(text: str) -> bool:
     try:
-        nrs = float(text)
+        return 0 <= float(text) <= 10
     except ValueError:
         return False
-    return 0 <= nrs <= 10 and (2 * nrs).is_integer()

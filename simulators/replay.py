@@ -197,7 +197,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulators.replay", description="Send recorded diaries as devices do."
     )
-    parser.add_argument("diary", type=Path, help="CSV patient,at,nrs; at with offset, nrs 0-10 in halves")
+    parser.add_argument("diary", type=Path, help="CSV patient,at,nrs; at with offset, nrs 0-10")
     parser.add_argument("--mqtt", required=True, metavar="URL", help="mqtt://host:port or mqtts://host:port")
     parser.add_argument("--mqtt-version", choices=("3.1.1", "5"), default="3.1.1")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="certificate authority of the broker")

@@ -23,13 +23,13 @@ from tests.servers import Mosquitto, free_port
 from tests.simulators.clinic import Clinic
 
 DIARY = """patient,at,nrs
-ada,2018-03-10T21:35:06-08:00,8
-ben,2018-03-11T00:00:00+01:00,0
-ada,2018-03-10T07:00:00-08:00,7.5
-ada,2018-03-14T07:00:00-07:00,10
+ada,2024-03-10T20:15:30-08:00,8
+ben,2024-03-11T00:00:00+01:00,0
+ada,2024-03-10T07:00:00-08:00,7.5
+ada,2024-03-14T07:00:00-07:00,9.2
 """
-ADA = [("2018-03-10T15:00:00", 7.5), ("2018-03-11T05:35:06", 8.0), ("2018-03-14T14:00:00", 10.0)]
-BEN = [("2018-03-10T23:00:00", 0.0)]
+ADA = [("2024-03-10T15:00:00", 7.5), ("2024-03-11T04:15:30", 8.0), ("2024-03-14T14:00:00", 9.2)]
+BEN = [("2024-03-10T23:00:00", 0.0)]
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -41,39 +41,39 @@ def write(tmp_path: Path, text: str) -> Path:
 # --- the file
 
 
-def test_a_diary_is_read_by_patient_oldest_first_with_its_half_points(tmp_path: Path) -> None:
+def test_a_diary_is_read_by_patient_oldest_first_with_its_fractions(tmp_path: Path) -> None:
     diaries = diary_file.read(write(tmp_path, DIARY))
     assert {patient: [entry.nrs for entry in entries] for patient, entries in diaries.items()} == {
-        "ada": [7.5, 8.0, 10.0],
+        "ada": [7.5, 8.0, 9.2],
         "ben": [0.0],
     }
-    assert diaries["ada"][1].at.isoformat() == "2018-03-10T21:35:06-08:00"
+    assert diaries["ada"][1].at.isoformat() == "2024-03-10T20:15:30-08:00"
 
 
 def test_columns_may_stand_in_any_order_and_a_byte_order_mark_before_them(tmp_path: Path) -> None:
-    diaries = diary_file.read(write(tmp_path, "\ufeffat,nrs,patient\n2018-03-10T21:35:06Z,8,ada\n"))
+    diaries = diary_file.read(write(tmp_path, "\ufeffat,nrs,patient\n2024-03-10T20:15:30Z,8,ada\n"))
     assert [entry.nrs for entry in diaries["ada"]] == [8.0]
 
 
 BAD_ROWS = [
-    (",2018-03-10T21:35:06Z,8", "line 3: patient: is empty"),
-    ("ada,2018-03-10T21:35:06,8", "line 3: at: '2018-03-10T21:35:06' is no time with offset"),
-    ("ada,2018-03-10,8", "line 3: at: '2018-03-10' is no time with offset"),
-    ("ada,2018-02-30T21:35:06Z,8", "line 3: at: '2018-02-30T21:35:06Z' is no time"),
-    ("ada,2018-03-10T21:35:06Z,7.3", "line 3: nrs: '7.3' is no score; write 0 to 10, in halves"),
-    ("ada,2018-03-10T21:35:06Z,10.5", "line 3: nrs: '10.5'"),
-    ("ada,2018-03-10T21:35:06Z,-1", "line 3: nrs: '-1'"),
-    ("ada,2018-03-10T21:35:06Z,nan", "line 3: nrs: 'nan'"),
-    ("ada,2018-03-10T21:35:06Z,", "line 3: nrs: ''"),
-    ("ada,2018-03-10T21:35:06Z", "line 3: nrs: ''"),
-    ("ada,2018-03-10T21:35:06Z,8,back", "line 3: has more fields than patient,at,nrs"),
+    (",2024-03-10T20:15:30Z,8", "line 3: patient: is empty"),
+    ("ada,2024-03-10T20:15:30,8", "line 3: at: '2024-03-10T20:15:30' is no time with offset"),
+    ("ada,2024-03-10,8", "line 3: at: '2024-03-10' is no time with offset"),
+    ("ada,2024-02-30T20:15:30Z,8", "line 3: at: '2024-02-30T20:15:30Z' is no time"),
+    ("ada,2024-03-10T20:15:30Z,10.5", "line 3: nrs: '10.5' is no score; write 0 to 10"),
+    ("ada,2024-03-10T20:15:30Z,7;5", "line 3: nrs: '7;5'"),
+    ("ada,2024-03-10T20:15:30Z,-1", "line 3: nrs: '-1'"),
+    ("ada,2024-03-10T20:15:30Z,nan", "line 3: nrs: 'nan'"),
+    ("ada,2024-03-10T20:15:30Z,", "line 3: nrs: ''"),
+    ("ada,2024-03-10T20:15:30Z", "line 3: nrs: ''"),
+    ("ada,2024-03-10T20:15:30Z,8,back", "line 3: has more fields than patient,at,nrs"),
 ]
 
 
 @pytest.mark.parametrize(("row", "message"), BAD_ROWS, ids=[row for row, _ in BAD_ROWS])
 def test_a_bad_row_is_named_by_line_and_field(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(DiaryError) as refused:
-        diary_file.read(write(tmp_path, f"patient,at,nrs\nada,2018-03-10T21:35:06Z,8\n{row}\n"))
+        diary_file.read(write(tmp_path, f"patient,at,nrs\nada,2024-03-10T20:15:30Z,8\n{row}\n"))
     assert str(refused.value).startswith(message)
 
 
@@ -82,8 +82,8 @@ def test_all_bad_rows_are_named_up_to_a_number_that_can_be_read(tmp_path: Path) 
         diary_file.read(write(tmp_path, "patient,at,nrs\n" + "ada,soon,11\n" * 12))
     shown = str(refused.value).splitlines()
     assert shown[:2] == [
-        "line 2: at: 'soon' is no time with offset; write 2018-02-01T21:35:06-08:00",
-        "line 2: nrs: '11' is no score; write 0 to 10, in halves",
+        "line 2: at: 'soon' is no time with offset; write 2026-11-22T08:30:00+01:00",
+        "line 2: nrs: '11' is no score; write 0 to 10",
     ]
     assert shown[-1] == "and 14 more"
 
@@ -177,7 +177,7 @@ def test_scores_arrive_exactly_and_a_second_replay_changes_nothing(
 def test_another_diary_of_the_same_device_is_another_epoch(tmp_path: Path) -> None:
     first, same, other = (
         diary_file.read(write(tmp_path, text))["ada"]
-        for text in (DIARY, DIARY.replace("T21:35:06-08:00", "T22:35:06-07:00"), DIARY.replace("7.5", "7"))
+        for text in (DIARY, DIARY.replace("T20:15:30-08:00", "T21:15:30-07:00"), DIARY.replace("7.5", "7"))
     )
     broker, login = Broker.of("mqtt://127.0.0.1"), Credential(patient="ada", device=ONE, password="x")
     with selectors.DefaultSelector() as selector:
@@ -231,7 +231,7 @@ def test_a_bad_row_is_told_and_nothing_is_sent(
     mosquitto: Mosquitto, cohort: Cohort, logins: list[Credential], tmp_path: Path
 ) -> None:
     arguments = command(tmp_path, logins, mosquitto.url)
-    write(tmp_path, DIARY + "ben,2018-03-11T00:00:00+01:00,11\n")
+    write(tmp_path, DIARY + "ben,2024-03-11T00:00:00+01:00,11\n")
     with Clinic(mosquitto, cohort) as clinic:
         run = subprocess.run(arguments, capture_output=True, text=True)
     assert run.returncode == 2

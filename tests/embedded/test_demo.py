@@ -176,7 +176,7 @@ def test_the_readme_connects_a_strangers_device(demo: RunningDemo) -> None:
         check=False,
     )
     assert shell.returncode == 0, shell.stderr
-    telemetry, diary = (json.loads(line) for line in shell.stdout.splitlines())
+    telemetry, diary = (json.loads(line) for line in shell.stdout.splitlines() if line)
     [sample], [score, *_] = telemetry["samples"], diary["items"]
     assert (sample["readings"]["state"], sample["readings"]["battery_pct"]) == ("on", 81)
     assert (score["nrs"], score["site"]) == (4.5, "back")

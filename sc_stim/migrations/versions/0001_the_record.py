@@ -113,7 +113,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pump_sample", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_pump_sample_device_id_measured_at", ["device_id", "measured_at"], unique=False
+            "ix_pump_sample_device_id_measured_at_boluses",
+            ["device_id", "measured_at", "boluses"],
+            unique=False,
         )
 
     op.create_table(
@@ -754,7 +756,7 @@ def downgrade() -> None:
 
     op.drop_table("quarantine")
     with op.batch_alter_table("pump_sample", schema=None) as batch_op:
-        batch_op.drop_index("ix_pump_sample_device_id_measured_at")
+        batch_op.drop_index("ix_pump_sample_device_id_measured_at_boluses")
 
     op.drop_table("pump_sample")
     op.drop_table("job_run")

@@ -20,6 +20,7 @@ from sc_stim.api.schemas_alerts import (
     RemarkSchema,
     ShelvingSchema,
 )
+from sc_stim.api.schemas_shared import seen
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
@@ -40,7 +41,7 @@ def list_alerts(query: dict[str, Any]) -> Any:
     statement = statement.options(joinedload(Alert.patient), joinedload(Alert.device))
     keys = [Alert.severity_rank, Alert.opened_at, Alert.id]
     body, headers = page(_selected(statement, query), query, keys)
-    audit("alert.list", alerts=[str(alert.public_id) for alert in body["items"]])
+    audit("alert.list", patients=seen(alert.patient for alert in body["items"]))
     return body, headers
 
 
@@ -50,7 +51,7 @@ def list_alerts(query: dict[str, Any]) -> Any:
 def show_alert(alert_id: uuid.UUID) -> Alert:
     """Show an alert with everything that happened to it."""
     alert = find_or_404(Alert, alert_id)
-    audit("alert.view", "alert", alert.public_id)
+    audit("alert.view", "alert", alert.public_id, patients=seen([alert.patient]))
     return alert
 
 

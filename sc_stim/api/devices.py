@@ -19,7 +19,7 @@ from sc_stim.api.schemas_devices import (
     NewDeviceSchema,
     RegisteredDeviceSchema,
 )
-from sc_stim.api.schemas_shared import sees_patients
+from sc_stim.api.schemas_shared import seen, sees_patients
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
 from sc_stim.guard import actor
@@ -46,7 +46,7 @@ def list_devices(query: dict[str, Any]) -> Any:
         joinedload(Device.patient), joinedload(Device.state), selectinload(Device.leads)
     )
     body, headers = page(_selected(statement, query), query, [Device.id])
-    audit("device.list", devices=[str(device.public_id) for device in body["items"]])
+    audit("device.list", patients=seen(device.patient for device in body["items"]))
     return body, headers
 
 

@@ -19,7 +19,7 @@ from sc_stim.api.schemas_patients import (
     PatientSchema,
     PatientSearchSchema,
 )
-from sc_stim.api.schemas_shared import window
+from sc_stim.api.schemas_shared import seen, window
 from sc_stim.api.schemas_timeline import TimelineQuerySchema, TimelineSchema
 from sc_stim.extensions import db
 from sc_stim.guard import actor
@@ -114,5 +114,5 @@ def _of_clinic() -> Select[Any]:
 
 def _page(statement: Select[Any], query: dict[str, Any]) -> Any:
     body, headers = page(statement, query, [Patient.id])
-    audit("patient.list", patients=[str(patient.public_id) for patient in body["items"]])
+    audit("patient.list", patients=seen(body["items"]))
     return body, headers

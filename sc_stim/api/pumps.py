@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from flask import g
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 from werkzeug.exceptions import NotFound
 
 from sc_stim import clock
@@ -25,7 +24,7 @@ from sc_stim.clinical.refill_case import encode_forecast
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Device, Fill
-from sc_stim.models.device import settings_of
+from sc_stim.models.device import fills_with_names, settings_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows import refilling
 from sc_stim.workflows.registry import record_about
@@ -44,9 +43,7 @@ def list_fills(query: dict[str, Any], device_id: uuid.UUID) -> Any:
     statement = select(Fill).where(Fill.device_id == pump.id)
     if not query["include_replaced"]:
         statement = statement.where(not_replaced(Fill))
-    with_names = (Fill.performed_by, Fill.confirmed_by, Fill.replaces, Fill.replaced_by)
-    statement = statement.options(*(joinedload(name) for name in with_names))
-    body, headers = page(statement, query, [Fill.at, Fill.id], newest_first=True)
+    body, headers = page(fills_with_names(statement), query, [Fill.at, Fill.id], newest_first=True)
     return body | {"items": _with_settings(pump, body["items"])}, headers
 
 

@@ -12,6 +12,7 @@ from sc_stim.access import requires
 from sc_stim.api.http import Resource, audit
 from sc_stim.api.paging import page
 from sc_stim.api.schemas_pumps import RefillPageSchema, RefillQuerySchema
+from sc_stim.api.schemas_shared import seen
 from sc_stim.extensions import db
 from sc_stim.models import Device, DeviceState, Forecast, Patient
 from sc_stim.models.worklist import implanted_pumps
@@ -32,7 +33,7 @@ def list_refills(query: dict[str, Any]) -> Any:
     body, headers = page(
         statement, query, [Forecast.danger, Forecast.device_id], newest_first=True, item=_item
     )
-    audit("refill.list", devices=[str(item["device_id"]) for item in body["items"]])
+    audit("refill.list", patients=seen(item["patient"] for item in body["items"]))
     not_judged = pumps.where(Forecast.device_id.is_(None)).subquery()
     return body | {"not_judged_yet": db.session.scalar(select(func.count()).select_from(not_judged))}, headers
 

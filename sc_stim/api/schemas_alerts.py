@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from sc_stim.api.fields import PageQuery, Schema, Text, Time, one_of
-from sc_stim.api.schemas_shared import Moment, PatientReference, PersonSchema
+from sc_stim.api.schemas_shared import EnteredTime, PatientReference, PersonSchema
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.workflows.alerts import SEVERITIES
 
@@ -53,7 +53,7 @@ class RemarkSchema(Schema):
 
 
 class ShelvingSchema(RemarkSchema):
-    until = Moment(required=True)
+    until = EnteredTime(required=True)
 
 
 class CommentSchema(Schema):

@@ -5,12 +5,20 @@ from typing import Final
 from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time, Whole, one_of
-from sc_stim.api.schemas_shared import Moment, Note, PatientReference, PersonSchema, WindowQuery, WithWarnings
+from sc_stim.api.schemas_shared import (
+    EnteredDay,
+    EnteredTime,
+    Note,
+    PatientReference,
+    PersonSchema,
+    WindowQuery,
+    WithWarnings,
+)
 from sc_stim.workflows.commanding import KINDS as COMMANDS
 
-LEVEL: Final = validate.Regexp(r"^[CTLS][0-9]{1,2}$", error="Not a vertebral level, as T10.")
+LEVEL: Final = validate.Regexp(r"^[CTLS][0-9]{1,2}$(?!\n)", error="Not a vertebral level, as T10.")
 DURATION: Final = validate.Regexp(
-    r"^[1-9][0-9]{0,4}[mhd]$", error="Not a number of minutes, hours or days, as 90m, 36h or 2d."
+    r"^[1-9][0-9]{0,4}[mhd]$(?!\n)", error="Not a number of minutes, hours or days, as 90m, 36h or 2d."
 )
 SMALLEST_INTERVAL_S: Final = 10
 LARGEST_INTERVAL_S: Final = 7 * 86_400
@@ -28,8 +36,8 @@ class DeviceChangeSchema(Schema):
         allow_none=True, metadata={"description": "Whose it is. Only a clinician may say so."}
     )
     firmware = Text(40, allow_none=True)
-    implanted_on = Day(allow_none=True)
-    explanted_on = Day(allow_none=True)
+    implanted_on = EnteredDay(allow_none=True)
+    explanted_on = EnteredDay(allow_none=True)
     report_interval_s = Whole(
         0, LARGEST_INTERVAL_S, metadata={"description": "How often it reports by itself; 0: it never does."}
     )
@@ -41,7 +49,7 @@ class DeviceChangeSchema(Schema):
     reservoir_ml = Number(1, 100)
     low_reservoir_alarm_ml = Number(0, 100, allow_none=True)
     accuracy_pct = Number(0.1, 99, allow_none=True)
-    end_of_service_on = Day(allow_none=True)
+    end_of_service_on = EnteredDay(allow_none=True)
     catheter_tip_level = fields.String(allow_none=True, validate=LEVEL, metadata={"example": "T10"})
     catheter_volume_ml = Number(0, 5, allow_none=True)
 
@@ -189,7 +197,7 @@ class EventSchema(Schema):
 
 
 class NewSettingSchema(Schema):
-    effective_at = Moment(metadata={"description": "Left out: now."})
+    effective_at = EnteredTime(metadata={"description": "Left out: now."})
     flow_ml_per_day = Number(0, 100, allow_none=True)
     bolus_ml = Number(0, 10, allow_none=True)
     max_boluses_per_day = Whole(0, 288, allow_none=True)

@@ -5,11 +5,11 @@ from typing import Final
 from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Flag, Number, PageQuery, Schema, Text, Time, one_of
-from sc_stim.api.schemas_shared import Moment, PersonSchema, TimeZone, WindowQuery, Words
+from sc_stim.api.schemas_shared import EnteredDay, EnteredTime, PersonSchema, TimeZone, WindowQuery, Words
 from sc_stim.models.patient import ASSESSMENTS, PAIN_SITES, RISK_FACTORS, SYMPTOMS, TREATMENTS
 
 ICD_10: Final = validate.Regexp(
-    r"^[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?$", error="Not the form of an ICD-10 code, as M96.1."
+    r"^[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?$(?!\n)", error="Not the form of an ICD-10 code, as M96.1."
 )
 
 
@@ -70,8 +70,8 @@ class PatientSearchSchema(PageQuery):
 
 class NewTreatmentSchema(Schema):
     kind = fields.String(required=True, validate=one_of(*TREATMENTS))
-    started_on = Day(required=True)
-    ended_on = Day(allow_none=True)
+    started_on = EnteredDay(required=True)
+    ended_on = EnteredDay(allow_none=True)
     relief_pct = Number(0, 100, allow_none=True, metadata={"description": "Of the pain before it."})
     outcome = Text(10_000, allow_none=True)
 
@@ -93,7 +93,7 @@ class TreatmentSchema(Schema):
 
 class NewAssessmentSchema(Schema):
     kind = fields.String(required=True, validate=one_of(*ASSESSMENTS))
-    performed_on = Day(required=True)
+    performed_on = EnteredDay(required=True)
     finding = Text(10_000, required=True)
 
 
@@ -111,7 +111,9 @@ class AssessmentSchema(Schema):
 
 
 class NewPainScoreSchema(Schema):
-    measured_at = Moment(metadata={"description": "Left out: now, or the time of the score it replaces."})
+    measured_at = EnteredTime(
+        metadata={"description": "Left out: now, or the time of the score it replaces."}
+    )
     nrs = Number(0, 10, allow_none=True)
     site = fields.String(validate=one_of(*PAIN_SITES), metadata={"default": "overall"})
     flare = Flag(allow_none=True)

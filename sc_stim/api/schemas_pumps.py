@@ -6,13 +6,21 @@ from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time
 from sc_stim.api.schemas_devices import SettingSchema
-from sc_stim.api.schemas_shared import BesideRow, DrugSchema, Moment, Note, PatientReference, PersonSchema
+from sc_stim.api.schemas_shared import (
+    BesideRow,
+    DrugSchema,
+    EnteredDay,
+    EnteredTime,
+    Note,
+    PatientReference,
+    PersonSchema,
+)
 
 DRUGS = validate.Length(1, 10)
 
 
 class NewFillSchema(Schema):
-    at = Moment(required=True, metadata={"description": "When the pump was filled."})
+    at = EnteredTime(required=True, metadata={"description": "When the pump was filled."})
     aspirated_ml = Number(0, 100, allow_none=True, metadata={"description": "Drawn out; null: not measured."})
     filled_ml = Number(0, 100, required=True, metadata={"description": "In the reservoir afterwards."})
     measured_after_ml = Number(
@@ -20,7 +28,7 @@ class NewFillSchema(Schema):
     )
     drugs = fields.List(fields.Nested(DrugSchema), required=True, validate=DRUGS)
     drug_lot = Text(40, allow_none=True)
-    drug_expires_on = Day(allow_none=True)
+    drug_expires_on = EnteredDay(allow_none=True)
     note = Note()
     replaces = fields.UUID(metadata={"description": "The fill this one corrects."})
 

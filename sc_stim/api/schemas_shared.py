@@ -1,7 +1,7 @@
 """Parts that several clinical resources show or take."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -10,8 +10,9 @@ from flask import g
 from marshmallow import ValidationError, fields
 
 from sc_stim import clock
-from sc_stim.api.fields import Number, PageQuery, Schema, Text, Time, one_of
+from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time, one_of
 from sc_stim.failures import Invalid
+from sc_stim.models import Patient
 
 LONGEST_WINDOW: Final = dt.timedelta(days=3 * 366)
 FIRST_YEAR: Final = (
@@ -20,7 +21,7 @@ FIRST_YEAR: Final = (
 LAST_YEAR: Final = 2199
 
 
-def _in_our_time(at: dt.datetime) -> None:
+def _in_our_time(at: dt.date) -> None:
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValidationError(f"Must be between the years {FIRST_YEAR} and {LAST_YEAR}.")
 
@@ -103,8 +104,15 @@ class Note(Text):
         return super()._serialize(value if sees_patients() else None, attr, obj, **kwargs)
 
 
-class Moment(Time):
+class EnteredTime(Time):
     """A time that people enter."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=_in_our_time, **kwargs)
+
+
+class EnteredDay(Day):
+    """A date that people enter."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=_in_our_time, **kwargs)
@@ -127,13 +135,19 @@ class Words(fields.List):
 class WindowQuery(PageQuery):
     """A page of what lies within a time."""
 
-    since = Moment(data_key="from", metadata={"description": "Inclusive."})
-    until = Moment(data_key="to", metadata={"description": "Exclusive. Left out: now."})
+    since = EnteredTime(data_key="from", metadata={"description": "Inclusive."})
+    until = EnteredTime(data_key="to", metadata={"description": "Exclusive. Left out: now."})
 
 
 def sees_patients() -> bool:
     """Whether the signed-in person may know whose a device is."""
     return bool(g.user.role != "engineer")
+
+
+def seen(patients: Iterable[Patient | None]) -> list[str]:
+    """For the audit trail: whom a list showed, each once. An engineer is shown nobody."""
+    shown = patients if sees_patients() else ()
+    return list(dict.fromkeys(str(patient.public_id) for patient in shown if patient is not None))
 
 
 def window(query: Mapping[str, Any], usual: dt.timedelta) -> tuple[dt.datetime, dt.datetime]:

@@ -6,12 +6,14 @@ from sc_stim.api.fields import Schema, Time
 from sc_stim.api.schemas_devices import BucketSchema, EventSchema, SettingSchema
 from sc_stim.api.schemas_patients import DeviceReferenceSchema, TreatmentSchema
 from sc_stim.api.schemas_pumps import FillSchema
-from sc_stim.api.schemas_shared import Moment
+from sc_stim.api.schemas_shared import EnteredTime
 
 
 class TimelineQuerySchema(Schema):
-    since = Moment(data_key="from", metadata={"description": "Inclusive. Left out: 90 days before `to`."})
-    until = Moment(data_key="to", metadata={"description": "Exclusive. Left out: now."})
+    since = EnteredTime(
+        data_key="from", metadata={"description": "Inclusive. Left out: 90 days before `to`."}
+    )
+    until = EnteredTime(data_key="to", metadata={"description": "Exclusive. Left out: now."})
 
 
 class PainBucketSchema(Schema):

@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import (
@@ -189,6 +189,12 @@ class Command(db.Model):
     result: Mapped[JsonDict] = mapped_column(default=dict)
 
     requested_by: Mapped[User] = relationship()
+
+
+def fills_with_names(statement: Select[Any]) -> Select[Any]:
+    """A select of fills that brings the people and corrections they name."""
+    named = (Fill.performed_by, Fill.confirmed_by, Fill.replaces, Fill.replaced_by)
+    return statement.options(*(joinedload(name) for name in named))
 
 
 def ids_of_patient(session: Session, patient_id: int, *, kind: str | None = None) -> list[int]:

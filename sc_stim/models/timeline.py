@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from sc_stim.models.alert import Alert
-from sc_stim.models.device import Device, DeviceSetting, Fill, settings_of
+from sc_stim.models.device import Device, DeviceSetting, Fill, fills_with_names, settings_of
 from sc_stim.models.patient import Patient, Treatment
 from sc_stim.models.replaced import not_replaced
 from sc_stim.models.series import Bucket, Resolution, buckets, pain_series, sample_series
@@ -55,7 +55,8 @@ def _events(session: Session, device: Device, span: Span) -> Sequence[DeviceEven
 
 def _fills(session: Session, device: Device, span: Span) -> Sequence[Fill]:
     statement = select(Fill).where(Fill.device_id == device.id, *_within(Fill.at, span), not_replaced(Fill))
-    return session.scalars(statement.order_by(Fill.at.desc(), Fill.id.desc()).limit(MOST)).all()
+    newest_first = fills_with_names(statement).order_by(Fill.at.desc(), Fill.id.desc())
+    return session.scalars(newest_first.limit(MOST)).all()
 
 
 def _settings(session: Session, device: Device, span: Span) -> list[DeviceSetting]:

@@ -35,7 +35,7 @@ def enter_score(
     if wrong is None and not any(values.get(name) not in (None, []) for name in SAYS_SOMETHING):
         raise FieldRefused("nrs", f"give at least one of {', '.join(SAYS_SOMETHING)}")
     kept = {"measured_at": wrong.measured_at, "site": wrong.site} if wrong else {"measured_at": at}
-    values = kept | dict(values)
+    values = {**kept, **values}
     if values["measured_at"] > at:
         raise FieldRefused("measured_at", "lies in the future")
     score = PainScore(

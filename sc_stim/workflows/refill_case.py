@@ -87,14 +87,14 @@ def _case(
     closed_days: Collection[dt.date],
     boluses: tuple[BolusCount, ...],
 ) -> RefillCase:
+    unknown_ml = 0.0  # a reservoir nobody entered is judged as a small one, whose limits are stricter
     reported = (state.sample if state else None) or {}
     alarm_ml = reported.get("low_reservoir_alarm_ml")
     return RefillCase(
         pump=str(device.public_id),
         floor_ml=WITHDRAWAL_FLOOR_ML if patient is not None and patient.withdrawal_prone else 0.0,
         timezone=clinic.time_zone,
-        reservoir_ml=device.reservoir_ml
-        or 0.0,  # not known: judged as a small pump, whose limits are stricter
+        reservoir_ml=device.reservoir_ml or unknown_ml,
         low_reservoir_alarm_ml=device.low_reservoir_alarm_ml if alarm_ml is None else alarm_ml,
         accuracy_pct=device.accuracy_pct,
         end_of_service=_end_of_service(device, state, reported),
@@ -190,9 +190,12 @@ def _bolus_counts(session: Session, device_ids: Collection[int], at: dt.datetime
 
 
 def _as_days(counts: Collection[Any], zone: ZoneInfo) -> tuple[BolusCount, ...]:
-    """In local days; what the part of the last day adds makes the rate a little too high, which is the safe side."""
+    """In the whole local days within: what the broken days at the ends add makes the rate a little too high, and that
+    is the safe side.
+    """
     days = (
-        (first.astimezone(zone).date(), last.astimezone(zone).date(), count) for count, first, last in counts
+        (first.astimezone(zone).date() + dt.timedelta(days=1), last.astimezone(zone).date(), count)
+        for count, first, last in counts
     )
     return tuple(
         BolusCount(first_day=first, until=last, count=count) for first, last, count in days if last > first

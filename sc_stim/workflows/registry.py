@@ -54,7 +54,8 @@ def add_treatment(
     _check_treatment(treatment)
     session.add(treatment)
     session.flush()
-    _record_of(session, actor, patient, "treatment.create", {"treatment": str(treatment.public_id)}, at)
+    detail = {"treatment": str(treatment.public_id)}
+    audit.record(session, actor, "treatment.create", "patient", patient.public_id, detail, at=at)
     outbox.ask(session, outbox.PAIN, [patient.id], at)
     return treatment
 
@@ -72,7 +73,7 @@ def change_treatment(
     changed = _change(session, treatment, changes)
     _check_treatment(treatment)
     detail = {"treatment": str(treatment.public_id), "changed": changed}
-    _record_of(session, actor, patient, "treatment.change", detail, at)
+    audit.record(session, actor, "treatment.change", "patient", patient.public_id, detail, at=at)
     outbox.ask(session, outbox.PAIN, [patient.id], at)
 
 
@@ -83,7 +84,8 @@ def add_assessment(
     assessment = Assessment(clinic_id=actor.clinic_id, patient_id=patient.id, created_at=at, **values)
     session.add(assessment)
     session.flush()
-    _record_of(session, actor, patient, "assessment.create", {"assessment": str(assessment.public_id)}, at)
+    detail = {"assessment": str(assessment.public_id)}
+    audit.record(session, actor, "assessment.create", "patient", patient.public_id, detail, at=at)
     return assessment
 
 
@@ -98,7 +100,7 @@ def change_assessment(
 ) -> None:
     changed = _change(session, assessment, changes)
     detail = {"assessment": str(assessment.public_id), "changed": changed}
-    _record_of(session, actor, patient, "assessment.change", detail, at)
+    audit.record(session, actor, "assessment.change", "patient", patient.public_id, detail, at=at)
 
 
 def register_device(
@@ -206,12 +208,6 @@ def _ask_about(session: Session, device: Device, at: dt.datetime) -> None:
     outbox.ask(session, outbox.DEVICE, [device.id], at)
     if device.kind == "pump":
         outbox.ask(session, outbox.REFILL, [device.id], at)
-
-
-def _record_of(
-    session: Session, actor: Actor, patient: Patient, action: str, detail: dict[str, Any], at: dt.datetime
-) -> None:
-    audit.record(session, actor, action, "patient", patient.public_id, detail, at=at)
 
 
 def _add_unique(session: Session, row: Any, taken: str) -> None:

@@ -233,3 +233,11 @@ def test_a_view_of_a_patients_device_is_on_record_with_the_patient(app: Flask, a
     caller.get(f"/devices/{pump.public_id}")
     assert actions_on(pump.patient) == ["device.view"]
     assert entries("device.view")[0].detail == {"device": str(pump.public_id)}
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_date_at_the_end_of_the_calendar_is_a_slip(app: Flask, api: As, day: str) -> None:
+    pump = create_pump()
+    caller = api(create_user(clinic=pump.patient.clinic))
+    answer = caller.patch(f"/devices/{pump.public_id}", {"end_of_service_on": day})
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "end_of_service_on")

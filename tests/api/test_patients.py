@@ -76,6 +76,7 @@ def test_a_new_patient_lives_in_the_time_zone_of_the_clinic(app: Flask, api: As)
         ("email", "not an address"),
         ("indication_icd10", "failed back"),
         ("indication_icd10", "m96.1"),
+        ("indication_icd10", "M96.1\n"),
         ("risk_factors", ["whistling"]),
         ("symptoms", ["numbness", "numbness"]),
         ("withdrawal_prone", "yes"),

@@ -243,3 +243,17 @@ def test_an_engineer_has_no_business_with_refills(app: Flask, api: As) -> None:
     engineer = api(create_user(clinic=pump.patient.clinic, role="engineer"))
     assert engineer.get(f"/pumps/{pump.public_id}/fills").status_code == 403
     assert engineer.get("/refills").status_code == 403
+
+
+def test_a_pump_that_gave_too_much_is_due_earlier(app: Flask, api: As) -> None:
+    due = []
+    for aspirated_ml in (6.0, 3.1):
+        pump = filled_pump()
+        caller = api(create_user(clinic=pump.patient.clinic))
+        assert (
+            caller.post(f"/pumps/{pump.public_id}/fills", VISIT | {"aspirated_ml": aspirated_ml}).status_code
+            == 201
+        )
+        due.append(caller.get(f"/pumps/{pump.public_id}/forecast").json)
+    assert due[1]["refill_by"] < due[0]["refill_by"]
+    assert "possible_over_infusion" in due[1]["flags"]

@@ -71,7 +71,7 @@ def test_the_most_dangerous_pump_stands_first_whatever_its_date(app: Flask, api:
         "computed_at": "2026-11-23T08:00:00Z",
     }  # fmt: skip
     assert listed["not_judged_yet"] == 0
-    assert entries("refill.list")[0].detail["devices"] == [row["device_id"] for row in listed["items"]]
+    assert entries("refill.list")[0].detail["patients"] == [row["patient"]["id"] for row in listed["items"]]
 
 
 def test_the_list_looks_as_far_ahead_as_it_is_asked_and_shows_what_is_overdue(app: Flask, api: As) -> None:

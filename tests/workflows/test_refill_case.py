@@ -110,8 +110,8 @@ def test_boluses_are_counted_from_fill_to_fill(app: Flask) -> None:
     for days in range(10):
         create_pump_sample(pump=pump, measured_at=AT - days * DAY, boluses=2 if days < 4 else 3)
     assert sorted(case_of(pump).boluses, key=lambda row: row.first_day) == [
-        BolusCount(first_day=dt.date(2026, 11, 14), until=dt.date(2026, 11, 19), count=18),
-        BolusCount(first_day=dt.date(2026, 11, 20), until=dt.date(2026, 11, 23), count=8),
+        BolusCount(first_day=dt.date(2026, 11, 15), until=dt.date(2026, 11, 19), count=18),
+        BolusCount(first_day=dt.date(2026, 11, 21), until=dt.date(2026, 11, 23), count=8),
     ]
 
 

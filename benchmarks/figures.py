@@ -1,0 +1,105 @@
+"""A figure: the runs it was measured in, what it must reach, and how it is shown."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the median must reach."""
+
+    value: float
+    at_least: bool = True
+
+    def met(self, reached: float) -> bool:
+        return reached >= self.value if self.at_least else reached <= self.value
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {shown(self.value)}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`key` names it in the results, `reads` to a reader; `runs`: the value in each repeat, in their order."""
+
+    key: str
+    reads: str
+    unit: str
+    runs: tuple[float, ...]
+    target: Target | None = None
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError(f"figure {self.key}: no run")
+
+    @property
+    def median(self) -> float:
+        return median(self.runs)
+
+    @property
+    def verdict(self) -> str:
+        """Empty without a target."""
+        if self.target is None:
+            return ""
+        return "reached" if self.target.met(self.median) else "not reached"
+
+    def to_json(self) -> dict[str, Any]:
+        """Values as measured; the rounding is the table's."""
+        target = self.target and {"value": self.target.value, "at_least": self.target.at_least}
+        return {
+            "key": self.key, "reads": self.reads, "unit": self.unit, "median": self.median, "min": min(self.runs),
+            "max": max(self.runs), "runs": list(self.runs), "target": target, "verdict": self.verdict,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        target = Target(**values["target"]) if values["target"] else None
+        return cls(values["key"], values["reads"], values["unit"], tuple(values["runs"]), target)
+
+
+def ratios(above: Iterable[float], below: Iterable[float]) -> tuple[float, ...]:
+    """Round by round, so that a busy moment of the machine falls on both."""
+    return tuple(a / b for a, b in zip(above, below, strict=True))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that this share (0-1) of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
+
+
+def shown(value: float) -> str:
+    """Three digits that mean something, thousands apart."""
+    size = abs(value)
+    digits = 0 if size >= 100 or float(value).is_integer() else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+HEADS = ("", "median", "min", "max", "runs", "unit", "target", "")
+
+
+def table(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
+    """The cells of one line per figure, under HEADS."""
+    return [
+        (
+            figure.reads, shown(figure.median), shown(min(figure.runs)), shown(max(figure.runs)), str(len(figure.runs)),
+            figure.unit, str(figure.target or ""), figure.verdict,
+        )
+        for figure in figures
+    ]  # fmt: skip
+
+
+def as_text(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns side by side; numbers to the right."""
+    rows = [HEADS, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if 1 <= at <= 4 else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,90 @@
+"""How long the nurse waits: the worklist by API and as a page, at 100,000 devices, through the WSGI test client."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from dataclasses import dataclass
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from benchmarks.figures import Figure, percentile
+from benchmarks.judging import Counted, count_statements, judge_everybody
+from benchmarks.population import CLINIC_SIZE, PASSWORD, populate
+from benchmarks.stand import Stand, application
+from sc_stim import clock
+
+TITLE = "Worklist of one clinic among many"
+API, PAGE = "/api/v1/refills?due_within_days=14", "/worklist?due=14"
+Request = Callable[[], TestResponse]
+
+
+@dataclass(frozen=True)
+class Size:
+    """A median and a 95th percentile are taken of `requests` in each of `rounds`."""
+
+    devices: int
+    requests: int
+    rounds: int
+
+
+FULL = Size(100_000, requests=40, rounds=5)
+QUICK = Size(5_000, requests=10, rounds=2)
+
+
+def measure(stand: Stand, size: Size) -> Iterator[Figure]:
+    count_statements()
+    with stand.database() as url, application(url) as app:
+        populate(url, size.devices, clock.now(), judge=judge_everybody)
+        stand.settle()
+        for clinic, devices in ((1, size.devices // 5), (2, CLINIC_SIZE)):
+            where = (
+                f"clinic of {min(devices, size.devices - size.devices // 5):,} among {size.devices:,} devices"
+            )
+            for way, request in (("api", _by_api(app, clinic)), ("page", _by_page(app, clinic))):
+                yield from _timed(f"{way}_{clinic}", f"{way.replace('api', 'API')}, {where}", request, size)
+
+
+def _timed(key: str, reads: str, request: Request, size: Size) -> Iterator[Figure]:
+    before = Counted.statements
+    _checked(request)  # the first one also warms up
+    statements = Counted.statements - before
+    rounds = [[_milliseconds(request) for _ in range(size.requests)] for _ in range(size.rounds)]
+    yield Figure(f"{key}_median", f"{reads}, median", "ms", tuple(percentile(times, 0.5) for times in rounds))
+    yield Figure(
+        f"{key}_p95", "... 95th percentile", "ms", tuple(percentile(times, 0.95) for times in rounds)
+    )
+    yield Figure(f"{key}_statements", "... statements", "", (statements,))
+
+
+def _milliseconds(request: Request) -> float:
+    began = time.perf_counter()
+    _checked(request)
+    return (time.perf_counter() - began) * 1000
+
+
+def _checked(request: Request, status: int = 200) -> TestResponse:
+    response = Context().run(request)  # as on a server, where no request sees the context of another
+    if response.status_code != status:
+        raise RuntimeError(f"{response.request.path} answered {response.status}: {response.text[:500]}")
+    return response
+
+
+def _by_api(app: Flask, clinic: int) -> Request:
+    client, login = app.test_client(), {"email": _nurse(clinic), "password": PASSWORD}
+    signed_in = _checked(lambda: client.post("/api/v1/auth/token", json=login))
+    headers = {"Authorization": f"Bearer {signed_in.json['access_token']}"}  # type: ignore[index]
+    return lambda: client.get(API, headers=headers)
+
+
+def _by_page(app: Flask, clinic: int) -> Request:
+    client = app.test_client()
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', _checked(lambda: client.get("/sign-in")).text)[0]
+    form = {"email": _nurse(clinic), "password": PASSWORD, "csrf_token": token}
+    _checked(lambda: client.post("/sign-in", data=form), 303)
+    return lambda: client.get(PAGE)
+
+
+def _nurse(clinic: int) -> str:
+    return f"nurse{clinic}@example.org"

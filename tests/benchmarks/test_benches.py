@@ -1,0 +1,110 @@
+"""Every bench at a tiny size: it counts what it measures. How fast anything is, is not asserted."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from benchmarks import fleet, ingest, latency, pain, pain_cohort, sweep, worklist
+from benchmarks.figures import Figure
+from benchmarks.ingest import Load, NotAllStored, Rig
+from benchmarks.stand import Stand, settings
+
+
+def keyed(figures: Iterable[Figure]) -> dict[str, Figure]:
+    named: dict[str, Figure] = {}
+    for figure in figures:
+        assert figure.key not in named, "two figures have one key"
+        named[figure.key] = figure
+    return named
+
+
+@pytest.fixture(scope="module")
+def rig(stand: Stand) -> Iterator[Rig]:
+    with stand.broker() as broker, ingest._templates(stand, devices=6) as (postgres, sqlite):
+        yield Rig(stand, broker, postgres, sqlite)
+
+
+@pytest.mark.parametrize(
+    ("way", "on_sqlite"), [("bare", False), ("naive", False), ("ours", False), ("ours", True)]
+)
+def test_every_message_of_the_queue_is_drained(rig: Rig, way: str, on_sqlite: bool) -> None:
+    assert rig.rate(way, Load(messages=30, devices=6, items=2), on_sqlite=on_sqlite) > 0
+
+
+def test_a_lost_message_spoils_the_measurement(stand: Stand) -> None:
+    with stand.database() as url, pytest.raises(NotAllStored, match=r"'pump_sample': \(10, 0\)"):
+        ingest._check(settings(url).sqlalchemy_url, Load(messages=5, devices=1, items=2), everything=False)
+
+
+def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"bare": 100.0, "ours": 60.0, "naive": 3.0}
+    order: list[str] = []
+
+    def rate(self: Rig, way: str, load: Load, *, on_sqlite: bool = False) -> float:
+        order.append(way)
+        return rates[way] * len(order)
+
+    monkeypatch.setattr(Rig, "rate", rate)
+    monkeypatch.setattr(ingest, "_templates", lambda *_: nullcontext(("", Path())))
+    size = ingest.Size(Load(1, 1), Load(1, 1), Load(1, 2), Load(1, 1, 5), rounds=3, repeats=2)
+    figures = keyed(ingest.measure(Mock(broker=nullcontext), size))
+    assert order[:9] == ["bare", "ours", "naive", "ours", "naive", "bare", "naive", "bare", "ours"]
+    assert figures["ours_of_bare"].runs == pytest.approx((0.6 * 2 / 1, 0.6 * 4 / 6, 0.6 * 9 / 8))
+    assert figures["many_items_samples"].runs == pytest.approx(
+        [5 * run for run in figures["many_items"].runs]
+    )
+
+
+def test_everybody_is_judged_in_a_night(stand: Stand) -> None:
+    (night,) = sweep._nights(stand, pumps=10, repeats=1)
+    assert (night["judged"], night["forecasts"]) == (20, 10)
+    assert night["statements"] > 10
+    assert night["peak_mib"] > 10
+
+
+def test_a_sweep_that_would_last_too_long_is_extrapolated_openly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nights(_stand: object, pumps: int, repeats: int) -> list[dict[str, float]]:
+        return [{"seconds": pumps * 0.1, "cpu_s": 1, "peak_mib": 1, "statements": 1}] * repeats
+
+    monkeypatch.setattr(sweep, "_nights", nights)
+    long = keyed(sweep.measure(Mock(), sweep.Size(small=10, large=100, instead=20, repeats=2, longest_s=9)))
+    assert long["extrapolated"].reads == "100 of each, extrapolated from 20, not measured"
+    assert (long["large_s"].runs, long["extrapolated"].runs, long["growth"].runs) == ((2,), (10,), (2, 2))
+    short = keyed(sweep.measure(Mock(), sweep.Size(small=10, large=100, instead=20, repeats=2, longest_s=10)))
+    assert short["large_s"].runs == (10,)
+    assert "extrapolated" not in short
+
+
+def test_both_clinics_get_their_worklist(stand: Stand) -> None:
+    figures = keyed(worklist.measure(stand, worklist.Size(devices=20, requests=2, rounds=1)))
+    for key in ("api_1", "page_1", "api_2", "page_2"):
+        assert figures[f"{key}_p95"].median >= figures[f"{key}_median"].median > 0
+        assert figures[f"{key}_statements"].median > 2
+
+
+def test_every_message_is_followed_to_its_commit_and_its_ack(stand: Stand) -> None:
+    size = latency.Size(rates=(40,), devices=4, seconds=1, slices=2)
+    figures = keyed(latency.measure(stand, size))
+    assert 0 < figures["40_committed_p50"].median < figures["40_acked_p99"].median
+    assert len(figures["40_committed_p50"].runs) == 2
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processor time of other processes is read from /proc")
+def test_every_simulated_device_is_heard(stand: Stand) -> None:
+    figures = keyed(fleet.measure(stand, fleet.Size(fleets=(3,), interval_s=2)))
+    assert figures["3_heard"].median == 3
+    assert figures["3_still"].median == 3
+    assert figures["3_rss_mib"].median > 1
+
+
+def test_the_pain_rule_is_judged_by_its_own_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = {key: must for key, (_, must, _) in pain_cohort.TARGETS.items()} | {"flare_found": 0.1}
+    monkeypatch.setattr(pain_cohort, "measure", lambda *_: reached)
+    monkeypatch.setattr(pain_cohort, "timings", lambda _: {"rebuild_100000_s": 1.0, "one_score_s": 1.0})
+    figures = keyed(pain.measure(None, pain.Size(patients=20, seeds=(1, 2))))
+    missed = {figure.key for figure in figures.values() if figure.verdict != "reached"}
+    assert missed == {"flare_found", "one_score_s"}
+    assert len(figures["step_found_21d"].runs) == 2

@@ -241,3 +241,12 @@ def test_a_date_at_the_end_of_the_calendar_is_a_slip(app: Flask, api: As, day: s
     caller = api(create_user(clinic=pump.patient.clinic))
     answer = caller.patch(f"/devices/{pump.public_id}", {"end_of_service_on": day})
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "end_of_service_on")
+
+
+def test_the_trail_names_the_patients_a_list_showed_and_none_to_an_engineer(app: Flask, api: As) -> None:
+    patient = create_patient()
+    create_pump(patient=patient)
+    create_stimulator(patient=patient)
+    for role in ("nurse", "engineer"):
+        api(create_user(clinic=patient.clinic, role=role)).get("/devices")
+    assert [entry.detail["patients"] for entry in entries("device.list")] == [[str(patient.public_id)], []]

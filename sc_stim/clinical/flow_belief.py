@@ -106,7 +106,7 @@ def learned(
         noise *= (surprised / rules.flow_downweight) ** 2
     if surprised > rules.flow_flag:
         belief = _widened(belief, exposure, innovation_ml)
-    return _updated(belief, exposure.known_ml, exposure.ml_per_rate, innovation_ml, noise)
+    return _updated(belief, exposure.known_ml, exposure.ml_per_rate, innovation_ml, noise, rules)
 
 
 def learned_from_empty(
@@ -133,20 +133,23 @@ def _with_ratio_variance(belief: FlowBelief, more: float) -> FlowBelief:
     )
 
 
-def counted(belief: FlowBelief, per_day: float, habit_sd: float) -> FlowBelief:
+def counted(belief: FlowBelief, per_day: float, habit_sd: float, rules: RefillRules) -> FlowBelief:
     """The belief after boluses were counted: rate - per_day * ratio is zero but for the habit's spread."""
-    return _updated(belief, -per_day, 1.0, per_day * belief.ratio - belief.rate, habit_sd**2)
+    return _updated(belief, -per_day, 1.0, per_day * belief.ratio - belief.rate, habit_sd**2, rules)
 
 
 def _updated(
-    belief: FlowBelief, of_ratio: float, of_rate: float, innovation: float, noise: float
+    belief: FlowBelief, of_ratio: float, of_rate: float, innovation: float, noise: float, rules: RefillRules
 ) -> FlowBelief:
-    """Kalman update by one measurement of of_ratio * ratio + of_rate * rate."""
+    """Kalman update by one measurement of of_ratio * ratio + of_rate * rate.
+
+    A ratio below what a sound pump can have is not believed: a pump that stood still may run again.
+    """
     with_ratio = belief.ratio_variance * of_ratio + belief.covariance * of_rate
     with_rate = belief.covariance * of_ratio + belief.rate_variance * of_rate
     variance = of_ratio * with_ratio + of_rate * with_rate + noise
     return FlowBelief(
-        ratio=belief.ratio + with_ratio / variance * innovation,
+        ratio=max(rules.flow_least, belief.ratio + with_ratio / variance * innovation),
         rate=max(0.0, belief.rate + with_rate / variance * innovation),
         ratio_variance=belief.ratio_variance - with_ratio**2 / variance,
         rate_variance=belief.rate_variance - with_rate**2 / variance,

@@ -116,7 +116,7 @@ class PumpHistory:
                 known.belief, interval, interval.aspirated_ml, exposed, habit_sd, rules
             )
             known = PumpKnowledge(known.belief, known.habit, last_refill)
-        return _with_residual(known, interval.filled_ml, interval.aspirated_ml, exposed, habit_sd, rules)
+        return _with_residual(known, interval, interval.aspirated_ml, exposed, habit_sd, rules)
 
     def _reconciled(
         self,
@@ -151,13 +151,13 @@ def _with_counts(
     known: PumpKnowledge, interval: Interval, per_day: float, rules: RefillRules
 ) -> PumpKnowledge:
     habit_sd = habit_sd_per_day(known, interval.allowed_per_day, rules)
-    belief = counted(known.belief, per_day, habit_sd)
+    belief = counted(known.belief, per_day, habit_sd, rules)
     return PumpKnowledge(belief, known.habit.with_interval(per_day), known.last_refill)
 
 
 def _with_residual(
     known: PumpKnowledge,
-    filled_ml: float,
+    interval: Interval,
     aspirated_ml: float,
     exposed: Exposure,
     habit_sd: float,
@@ -165,12 +165,13 @@ def _with_residual(
 ) -> PumpKnowledge:
     if known.belief.programmed_ml(exposed) <= 0:
         return known
-    delivered_ml = filled_ml - aspirated_ml
+    delivered_ml = interval.filled_ml - aspirated_ml
     learn = learned_from_empty if aspirated_ml <= rules.found_empty_ml else learned
     belief = learn(known.belief, exposed, delivered_ml, habit_sd, rules)
     habit = known.habit
-    if exposed.ml_per_rate:
+    if rules.emptying_sd_ml < exposed.ml_per_rate * interval.allowed_per_day:
         # Rates by the prior ratio: only their spread is used, so a steady error of the ratio does no harm.
         per_day = (delivered_ml / rules.flow_prior_mean - exposed.known_ml) / exposed.ml_per_rate
-        habit = habit.with_interval(per_day)
+        most = interval.allowed_per_day
+        habit = habit.with_interval(min(max(per_day, -most), 2 * most))
     return PumpKnowledge(belief, habit, known.last_refill)

@@ -80,8 +80,10 @@ def reconcile(
         change = f"{100 * (ratio - 1):+.0f} %"
         measured = f"{delivered_ml:.1f} mL delivered for {programmed_ml:.1f} mL programmed ({change})"
         found_empty = aspirated_ml <= rules.found_empty_ml
-        flags += _remeasure_by_accuracy(ratio, accuracy_pct, measured)
-        flags += _flow_flags(surprise_sd, usual, found_empty, measured, rules)
+        # A pump found empty delivered at least this much: that cannot speak of a slow one.
+        if not found_empty or ratio > usual.mean:
+            flags += _remeasure_by_accuracy(ratio, accuracy_pct, measured)
+            flags += _flow_flags(surprise_sd, usual, found_empty, measured, rules)
         if found_empty:
             flags += _pocket_fill_when_empty(expected_ml, surprise_sd, rules)
     if injected_ml is not None and measured_after_ml is not None:

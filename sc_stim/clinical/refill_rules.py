@@ -29,6 +29,7 @@ class RefillRules:
     flow_prior_mean: float
     flow_prior_sd: float
     flow_drift_sd: float
+    flow_least: float
     syringe_sd_ml: float
     emptying_sd_ml: float
     bolus_cv: float

@@ -232,6 +232,18 @@ def recompute_from(session: Session, number: int) -> None:
     head.seal = _seal(OTHER_KEY, head)
 
 
+def graft(session: Session, number: int, mend: bool) -> None:
+    """Put in an entry that was genuine once, in a history that a restored backup has replaced."""
+    entry, following = (
+        session.scalars(select(AuditEntry).where(AuditEntry.number == wanted)).one_or_none()
+        for wanted in (number, number + 1)
+    )
+    entry.detail = {"index": "from the other history"}
+    entry.mac = _mac(KEY, entry)
+    if following and mend:
+        following.previous_mac = entry.mac
+
+
 def lose_the_head(session: Session) -> None:
     session.execute(delete(AuditHead))
 
@@ -249,6 +261,7 @@ tampering = st.one_of(
     st.tuples(st.just(truncate_and_mend_the_head), numbers, st.sampled_from([OTHER_KEY, bytes(32)])),
     st.tuples(st.just(insert_a_copy), numbers),
     st.tuples(st.just(recompute_from), numbers),
+    st.tuples(st.just(graft), numbers, st.booleans()),
     st.tuples(st.just(lose_the_head)),
 )
 
@@ -295,3 +308,6 @@ def test_the_first_entry_that_does_not_hold_is_the_one_named(chain: Session) -> 
     edit(chain, 7, "actor")
     [broken] = verify(chain, KEY)
     assert (broken.number, broken.reason) == (5, "was altered")
+    remove(chain, 3)
+    [broken] = verify(chain, KEY)
+    assert (broken.number, broken.reason) == (3, "is missing")

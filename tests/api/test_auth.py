@@ -98,6 +98,12 @@ def test_without_a_good_token_nothing_is_shown(app: Flask, api: As, header: str)
     assert api(None).get("/me", headers={"Authorization": header}).status_code == 401
 
 
+def test_a_good_token_must_come_as_a_bearer_token(app: Flask, api: As) -> None:
+    token = create_token(user=create_user())
+    assert api(None).get("/me", headers={"Authorization": f"bearer {token}"}).status_code == 200
+    assert api(None).get("/me", headers={"Authorization": f"Basic {token}"}).status_code == 401
+
+
 def test_eleven_failures_on_one_email_are_told_to_wait_and_others_are_not(app: Flask, api: As) -> None:
     user, other = create_user(), create_user()
     body = {"email": user.email, "password": "not the password at all"}

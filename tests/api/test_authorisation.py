@@ -274,6 +274,15 @@ def test_the_app_does_not_start_with_a_route_that_declares_no_action(view: Calla
         guard.install(app)
 
 
+def test_a_route_that_slipped_in_later_without_an_action_lets_nobody_in(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "declared_action", lambda *_: None)
+    cell = next(cell for cell in cells(app) if str(cell) == "GET /api/v1/me")
+    assert Visitor(app, create_user()).visit(cell, {}).status_code == 403
+    assert Visitor(app, None).visit(cell, {}).status_code == 401
+
+
 def test_an_action_that_is_not_in_the_table_cannot_be_declared() -> None:
     with pytest.raises(KeyError, match="rob"):
         requires("patients.rob")

@@ -175,8 +175,15 @@ class Chart:
         return next(row for row in reversed(self.rows) if row.value is not None)
 
 
-def axis(today: dt.date, days: int, ahead: Iterable[dt.date | None] = ()) -> Axis:
-    """The last `days` days, and on to the latest of the dates `ahead` that lies at most half as far in the future."""
+def axis(
+    today: dt.date, days: int, ahead: Iterable[dt.date | None] = (), until: dt.date | None = None
+) -> Axis:
+    """The last `days` days, and on to the latest of the dates `ahead` that lies at most half as far in the future.
+
+    until: before today, the days up to and with this one instead.
+    """
+    if until is not None and until < today:
+        return Axis(until - dt.timedelta(days=days - 1), until, today)
     furthest = today + dt.timedelta(days=days // 2)
     shown = [day + _ONE_DAY for day in ahead if day is not None and today < day <= furthest]
     return Axis(today - dt.timedelta(days=days - 1), max(shown, default=today), today)
@@ -216,7 +223,7 @@ def chart(
     """
     shown = {day: values[day] for day in sorted(values) if day in axis and day <= axis.today}
     begin = max(axis.first, min(since, next(iter(shown), since)))
-    rows = tuple(_rows(shown, begin, min(axis.today, until or axis.today)))
+    rows = tuple(_rows(shown, begin, min(axis.today, axis.last + _ONE_DAY, until or axis.today)))
     return Chart(
         subject=subject,
         style=style,

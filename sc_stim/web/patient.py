@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Alert, Assessment, Device, DeviceEvent, Fill, PainFinding, Patient, Treatment, User
 from sc_stim.models.scope import find
+from sc_stim.models.series import start_of_day
 from sc_stim.models.worklist import SEVERITY_ORDER
 from sc_stim.web import page, patient_charts
 from sc_stim.web.blueprint import pages
@@ -26,30 +28,68 @@ SPANS_DAYS: Final = (30, 90, 365)
 DEFAULT_SPAN_DAYS: Final = 90
 MOST_EVENTS: Final = 50
 MOST_FILLS: Final = 10
+FIRST_DAY: Final = dt.date(1980, 1, 1)  # no record is older
+
+
+@dataclass(frozen=True)
+class Window:
+    """The patient's own days that a page shows: `days` of them up to `last`."""
+
+    days: int
+    last: dt.date
+    today: dt.date
+    zone: ZoneInfo
+
+    @property
+    def first(self) -> dt.date:
+        return self.last - dt.timedelta(days=self.days - 1)
+
+    @property
+    def begin(self) -> dt.datetime:
+        return start_of_day(self.first, self.zone)
+
+    @property
+    def end(self) -> dt.datetime:
+        return start_of_day(self.last + dt.timedelta(days=1), self.zone)
+
+    @property
+    def until(self) -> dt.date | None:
+        """None: up to the present, whenever that is."""
+        return self.last if self.last < self.today else None
+
+    @property
+    def earlier(self) -> dt.date | None:
+        """The last day of the window before this one."""
+        return max(self.first - dt.timedelta(days=1), FIRST_DAY) if self.first > FIRST_DAY else None
+
+    @property
+    def later(self) -> dt.date:
+        return min(self.last + dt.timedelta(days=self.days), self.today)
 
 
 @pages.get("/patients/<uuid:public_id>", endpoint="patient")
 @requires("patients.read")
 def show(public_id: uuid.UUID) -> str:
-    """`?days=` is one of SPANS_DAYS."""
+    """`?days=` is one of SPANS_DAYS, `?until=` the last day to show, as 2026-11-22; without it, today."""
     patient: Patient = find(db.session, Patient, actor().clinic_id, public_id) or abort(404)
-    days = _span(request.args.get("days", ""))
-    since = page.at() - dt.timedelta(days=days)
+    window = _window(patient)
     implants = implants_of(db.session, patient, page.at())
-    findings = _findings(patient, since.date())
+    findings = _findings(patient, window)
     fills = _fills(implants)
     shown = page.render(
         "patient.html",
         patient=patient,
-        days=days,
+        window=window,
         spans=SPANS_DAYS,
         implants=implants,
         charts=list(
-            patient_charts.draw(db.session, patient, implants, findings, days, page.at(), page.country())
+            patient_charts.draw(
+                db.session, patient, implants, findings, window.days, window.last, page.at(), page.country()
+            )
         ),
         findings=findings,
         alerts=_alerts(patient, implants),
-        events=_events(implants, since),
+        events=_events(implants, window),
         fills=fills,
         names=_names(fill for _, fill in fills),
         pathway=_pathway(patient),
@@ -60,13 +100,20 @@ def show(public_id: uuid.UUID) -> str:
     return shown
 
 
-def _span(wanted: str) -> int:
-    return int(wanted) if wanted in map(str, SPANS_DAYS) else DEFAULT_SPAN_DAYS
+def _window(patient: Patient) -> Window:
+    """What the address asks for; what cannot be is left out of account."""
+    zone = ZoneInfo(patient.time_zone)
+    today = page.at().astimezone(zone).date()
+    days = request.args.get("days", "")
+    last = request.args.get("until", today, type=dt.date.fromisoformat)
+    span = int(days) if days in map(str, SPANS_DAYS) else DEFAULT_SPAN_DAYS
+    return Window(span, last if FIRST_DAY <= last < today else today, today, zone)
 
 
-def _findings(patient: Patient, since: dt.date) -> Sequence[PainFinding]:
+def _findings(patient: Patient, window: Window) -> Sequence[PainFinding]:
     """What the pain rule found in these days, newest first."""
-    statement = select(PainFinding).where(PainFinding.patient_id == patient.id, PainFinding.day >= since)
+    within = PainFinding.day.between(window.first, window.last)
+    statement = select(PainFinding).where(PainFinding.patient_id == patient.id, within)
     return db.session.scalars(statement.order_by(PainFinding.day.desc(), PainFinding.id.desc())).all()
 
 
@@ -80,15 +127,14 @@ def _alerts(patient: Patient, implants: Sequence[Implant]) -> Sequence[Alert]:
     return db.session.scalars(statement.order_by(SEVERITY_ORDER, Alert.opened_at)).all()
 
 
-def _events(implants: Sequence[Implant], since: dt.datetime) -> list[tuple[DeviceEvent, Device]]:
+def _events(implants: Sequence[Implant], window: Window) -> list[tuple[DeviceEvent, Device]]:
     """The newest events of these days, by the time the device measured them."""
     devices = {implant.device.id: implant.device for implant in implants}
+    at = DeviceEvent.measured_at
     statement = select(DeviceEvent).where(
-        DeviceEvent.device_id.in_(devices), DeviceEvent.measured_at >= since
+        DeviceEvent.device_id.in_(devices), at >= window.begin, at < window.end
     )
-    found = db.session.scalars(
-        statement.order_by(DeviceEvent.measured_at.desc(), DeviceEvent.seq.desc()).limit(MOST_EVENTS)
-    )
+    found = db.session.scalars(statement.order_by(at.desc(), DeviceEvent.seq.desc()).limit(MOST_EVENTS))
     return [(event, devices[event.device_id]) for event in found]
 
 

@@ -32,8 +32,8 @@ class Paper:
     country: str
 
     def days(self) -> list[Bucket]:
-        """The local days up to and with today."""
-        since, until = self.axis.first, self.axis.today + dt.timedelta(days=1)
+        """The local days up to and with today, or the last one shown."""
+        since, until = self.axis.first, min(self.axis.last, self.axis.today) + dt.timedelta(days=1)
         return list(buckets(start_of_day(since, self.zone), start_of_day(until, self.zone), "day", self.zone))
 
     def local(self, at: dt.datetime) -> dt.date:
@@ -60,13 +60,17 @@ def draw(
     implants: Sequence[Implant],
     findings: Iterable[PainFinding],
     days: int,
+    last: dt.date,
     at: dt.datetime,
     country: str,
 ) -> Iterator[Chart]:
-    """One statement for the diary and one for each device that was in place during these days."""
+    """Charts of the local days up to `last`; up to today, they go on to the dates ahead.
+
+    One statement for the diary and one for each device that was in place during these days.
+    """
     zone = ZoneInfo(patient.time_zone)
     ahead = [day for implant in implants for day in implant.days_ahead]
-    paper = Paper(charts.axis(at.astimezone(zone).date(), days, ahead), zone, country)
+    paper = Paper(charts.axis(at.astimezone(zone).date(), days, ahead, last), zone, country)
     edges = paper.days()
     yield _pain(paper, patient, pain_series(session, patient.id, edges), findings)
     for implant in implants:

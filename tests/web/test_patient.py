@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from sc_stim.extensions import db
-from sc_stim.models import AuditEntry, PainFinding
+from sc_stim.models import AuditEntry, DeviceEvent, PainFinding
 from tests import builders
 from tests.apps import both_databases
 from tests.builders import AT
@@ -87,6 +87,51 @@ def test_the_page_shows_thirty_ninety_or_a_year_of_days(scene, visit):
         assert [text(link) for link in chosen] == [f"{days} days"]
         reservoir = pictures(page)["Reservoir"]
         assert reservoir.startswith(f"{min(days, 301)} days with a value")
+
+
+def test_the_page_goes_back_to_older_days_and_forward_again(nurse, patient, visit):
+    stimulator = builders.create_stimulator(patient=patient)
+    for days_ago, nrs in ((35, 7.5), (33, 4.0), (1, 2.0)):
+        builders.create_pain_score(patient=patient, measured_at=AT - days_ago * DAY, nrs=nrs)
+    for seq, (kind, days_ago) in enumerate((("charge_missed", 40), ("mri_entered", 1))):
+        at = AT - days_ago * DAY
+        event = DeviceEvent(
+            device_id=stimulator.id, clinic_id=stimulator.clinic_id, epoch="a", seq=seq, kind=kind, measured_at=at,
+            device_at=at, received_at=AT,
+        )  # fmt: skip
+        db.session.add(event)
+    visitor, path = visit(nurse), f"/patients/{patient.public_id}?days=30"
+
+    def link(page: Page, words: str) -> str:
+        return next(link.get("href") for link in page.all("a") if text(link) == words)
+
+    newest = visitor.page(path)
+    assert "from 2 to 2 NRS" in pictures(newest)["Pain"]
+    assert newest.texts("a").count("Later") == newest.texts("a").count("Today") == 0
+
+    older = visitor.page(link(newest, "Earlier"))
+    assert "Fri 25 Sep 2026 to Sat 24 Oct 2026" in older.text
+    assert pictures(older)["Pain"] == (
+        "2 days with a value, from 4 to 7.5 NRS; the newest is 4 NRS on Wed 21 Oct 2026. "
+        "4 days without data (grey)."
+    )
+    assert "Charge missed" in older.text
+    assert "MRI entered" not in older.text
+    assert 'class="now"' in newest.html
+    assert older.html.count('class="now"') == 1  # in the legend
+
+    assert link(older, "90 days").endswith("days=90&until=2026-10-24")
+    for words in ("Later", "Today"):
+        assert pictures(visitor.page(link(older, words)))["Pain"] == pictures(newest)["Pain"]
+
+
+@pytest.mark.parametrize("until", ["", "x", "0001-01-01", "9999-12-31", "2026-11-24"])
+def test_a_last_day_that_cannot_be_is_left_out_of_account(nurse, patient, visit, until):
+    builders.create_pain_score(patient=patient, measured_at=AT - DAY)
+
+    page = visit(nurse).page(f"/patients/{patient.public_id}?days=30&until={until}")
+
+    assert "the newest is" in pictures(page)["Pain"]
 
 
 def test_a_chart_and_its_table_say_the_same(nurse, patient, visit):

@@ -25,7 +25,15 @@ from sc_stim.devices.mqtt import Delivery
 from sc_stim.devices.quarantine_rows import QuarantineRows, Refusal
 from sc_stim.devices.sample_rows import SampleRows
 from sc_stim.devices.state_rows import Known, load_devices, lock_states, write_states
-from sc_stim.devices.store import Bulk, Conflict, DatabaseAway, NotStorable, transaction
+from sc_stim.devices.store import (
+    DATABASE_ERRORS,
+    Bulk,
+    Conflict,
+    DatabaseAway,
+    NotStorable,
+    meaning,
+    transaction,
+)
 from sc_stim.models import Quarantine
 
 log = structlog.get_logger(__name__)
@@ -229,7 +237,8 @@ class _Batch:
         ledger = self._ledgers[device, envelope.epoch]
         for reject in envelope.rejects:
             self._refuse_item(message, ledger, reject)
-        device.unknown_fields += envelope.unknown_fields
+        if not all(ledger.has_stored(item.seq) for item in envelope.items):
+            device.unknown_fields += envelope.unknown_fields
         for item in envelope.items:
             if ledger.has_stored(item.seq):
                 continue
@@ -285,8 +294,14 @@ def replay(session: Session, public_ids: Sequence[uuid.UUID], at: dt.datetime) -
 
 def _replay_one(session: Session, row: Quarantine, at: dt.datetime) -> str:
     """Receive the kept payload as if it came for the first time when it came first."""
-    batch = _Batch(session.connection(), at, None, replayed=True)
-    batch.take([Delivery(row.topic, row.payload, row.received_at, False, 0, 0, 0)])
-    if batch.outcome != "quarantined":
-        batch.write()
+    try:
+        with session.begin_nested():
+            batch = _Batch(session.connection(), at, None, replayed=True)
+            batch.take([Delivery(row.topic, row.payload, row.received_at, False, 0, 0, 0)])
+            if batch.outcome != "quarantined":
+                batch.write()
+    except DATABASE_ERRORS as error:
+        if meaning(error) is not NotStorable:
+            raise
+        return "quarantined"
     return batch.outcome

@@ -89,7 +89,7 @@ class QuarantineRows:
         return kept
 
     def write(self) -> None:
-        rows = [self._row(fingerprint, self._refusals[fingerprint]) for fingerprint in sorted(self._refusals)]
+        rows = [self._row(fingerprint, self._refusals[fingerprint]) for fingerprint in self._refusals]
         self._bulk.upsert(Quarantine.__table__, _COLUMNS, rows, _AGAIN)
 
     def _left(self, sender: int | None) -> int:

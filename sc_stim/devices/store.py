@@ -44,25 +44,35 @@ class NotStorable(Exception):
     """The database refuses these very rows, now and at any later time."""
 
 
+DATABASE_ERRORS = (
+    DBAPIError,
+    PoolTimeout,
+    psycopg.Error,
+    sqlite3.Error,
+)  # SQLAlchemy's, and the drivers' own
+
+
+def meaning(error: BaseException) -> type[DatabaseAway] | type[NotStorable]:
+    """What one of DATABASE_ERRORS says: DatabaseAway, Conflict or NotStorable."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
+    if state.startswith(_CONFLICT):
+        return Conflict
+    # Without a state: the driver itself could not make a statement of these values.
+    unsendable = not state and isinstance(cause, psycopg.DataError | psycopg.ProgrammingError)
+    refused = isinstance(cause, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError)
+    return NotStorable if state.startswith(_ABOUT_THE_DATA) or unsendable or refused else DatabaseAway
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """A transaction that ends in a commit, or in DatabaseAway, Conflict or NotStorable with nothing stored."""
     try:
         with engine.begin() as connection:
             yield connection
-    except (DBAPIError, PoolTimeout, psycopg.Error, sqlite3.Error) as error:
+    except DATABASE_ERRORS as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        raise _meaning(cause)(type(cause).__name__) from error
-
-
-def _meaning(error: BaseException | None) -> type[Exception]:
-    state = error.sqlstate or "" if isinstance(error, psycopg.Error) else ""
-    if state.startswith(_CONFLICT):
-        return Conflict
-    # Without a state: the driver itself could not make a statement of these values.
-    unsendable = not state and isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
-    refused = isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError)
-    return NotStorable if state.startswith(_ABOUT_THE_DATA) or unsendable or refused else DatabaseAway
+        raise meaning(error)(type(cause).__name__) from error
 
 
 class Bulk:

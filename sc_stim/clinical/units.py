@@ -14,7 +14,7 @@ class UnitError(ValueError):
 _DAY: Final = 86_400
 
 # UCUM code -> (what it measures, factor to the base unit of that quantity)
-_UNITS: Final[dict[str, tuple[str, Fraction]]] = {
+UNITS: Final[dict[str, tuple[str, Fraction]]] = {
     "mL": ("volume", Fraction(1)),
     "uL": ("volume", Fraction(1, 1000)),
     "mL/d": ("flow", Fraction(1)),
@@ -106,10 +106,10 @@ def flow_warning(volume_ml: float, flow_ml_per_day: float, shortest_plausible_da
 
 
 def _known(unit: str) -> tuple[str, Fraction]:
-    if unit in _UNITS:
-        return _UNITS[unit]
+    if unit in UNITS:
+        return UNITS[unit]
     if unit == "uS":
         raise UnitError("unit 'uS' is microsiemens: microseconds are written 'us'")
     meant = _SLIPS.get(unit)
-    fix = f"write {meant!r}" if meant else f"use one of {', '.join(sorted(_UNITS))}"
+    fix = f"write {meant!r}" if meant else f"use one of {', '.join(sorted(UNITS))}"
     raise UnitError(f"unit {unit!r} is not accepted: {fix}")

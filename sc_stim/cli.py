@@ -3,8 +3,9 @@
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from flask import Flask
@@ -261,6 +262,58 @@ def verify_audit() -> None:
     if broken:
         sys.exit(1)
     click.echo("The audit trail is whole.")
+
+
+@main.group()
+def backtest() -> None:
+    """What the rules would have said about your own data, before you rely on them."""
+
+
+_FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+_OUT = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the screen.")
+
+
+@backtest.command("pain")
+@_FILE
+@_OUT
+def backtest_pain(file: Path, out: Path | None) -> None:
+    """Show what the pain rules would have flagged in a CSV of patient,at,nrs, sorted by patient.
+
+    Example: sc-stim backtest pain diaries.csv --out flagged.csv
+    """
+    from sc_stim.backtest import find_pain
+
+    _backtest(find_pain, file, out)
+
+
+@backtest.command("refill")
+@_FILE
+@_OUT
+def backtest_refill(file: Path, out: Path | None) -> None:
+    """Forecast the refills of the pumps in a JSON file, one case or a list.
+
+    Example: sc-stim backtest refill pumps.json --out forecasts.json
+    """
+    from sc_stim.backtest import refill
+
+    _backtest(refill, file, out)
+
+
+def _backtest(rule: Callable[[Path, TextIO], None], file: Path, out: Path | None) -> None:
+    """Run a rule over a file. What it writes to `out` is there only once it is whole."""
+    try:
+        if out is None:
+            rule(file, sys.stdout)
+            return
+        part = out.with_name(f"{out.name}.part")
+        try:
+            with part.open("w", encoding="utf-8", newline="") as written:
+                rule(file, written)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(f"{file}: {error}") from error
 
 
 @main.group()

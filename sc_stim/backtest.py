@@ -1,0 +1,132 @@
+"""`sc-stim backtest`: what the rules would have said about a clinic's own export. Files in, files out, no database."""
+
+import csv
+import datetime as dt
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+from zoneinfo import ZoneInfo
+
+from msgspec import ValidationError, convert
+
+from sc_stim.clinical import pain
+from sc_stim.clinical.refill_case import decode_cases, forecast_case
+from sc_stim.devices.records import Time
+
+SCORE_FIELDS = ("patient", "at", "nrs")
+FINDING_FIELDS = ("patient", "at", "kind", "severity", "baseline", "level")
+NOON = dt.time(12)
+UTC = ZoneInfo("UTC")
+YEARS = range(1980, 2200)  # a diary of other years is a slip of the pen, and would be long
+
+
+class BacktestError(ValueError):
+    """A file that cannot be used; the message names the line and the field."""
+
+
+class Score(NamedTuple):
+    """`at` is the patient's own clock as written, whatever its offset, so that its date is the patient's day."""
+
+    patient: str
+    at: dt.datetime
+    nrs: float
+
+
+def refill(source: Path, out: TextIO) -> None:
+    """Forecast every case of a JSON file, one object or a list. Raises refill_case.CaseError."""
+    text = source.read_bytes()
+    results = [forecast_case(case) for case in decode_cases(text)]
+    is_list = text.lstrip().startswith(b"[")
+    json.dump(results if is_list else results[0], out, indent=1)
+    out.write("\n")
+
+
+def find_pain(source: Path, out: TextIO) -> None:
+    """Every alert the pain rule would have raised, as it was last judged, in the order of the file.
+
+    Rows are grouped by patient. A diary lasts to the newest day in the file, so who falls silent before it is found.
+    Raises BacktestError at the first bad row.
+    """
+    until = _newest_day(source)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FINDING_FIELDS)
+    names: deque[str] = deque()  # of the diaries taken and not yet answered
+
+    def diaries() -> Iterator[pain.Diary]:
+        for patient, scores in itertools.groupby(_scores(source), attrgetter("patient")):
+            names.append(patient)
+            means = pain.daily_means(((score.at, score.nrs) for score in scores), UTC, dt.date.max)
+            yield pain.Diary.of(means, until)
+
+    for rebuilt in pain.rebuild(diaries()):
+        writer.writerows(_rows(names.popleft(), pain.latest(rebuilt.findings)))
+
+
+def _rows(patient: str, findings: Iterable[pain.Finding]) -> Iterator[tuple[Any, ...]]:
+    for one in findings:
+        level = "" if one.level_nrs is None else one.level_nrs
+        yield patient, one.day.isoformat(), one.kind, one.severity, one.baseline_nrs, level
+
+
+def _newest_day(source: Path) -> dt.date:
+    return max((at.date() for _, at, _ in _scores(source)), default=dt.date.min)
+
+
+def _scores(source: Path) -> Iterator[Score]:
+    """The rows of the file, each patient's together."""
+    patient, done = None, set[str]()
+    for line, row in _table(source):
+        score = _score(line, *row)
+        if score.patient != patient:
+            if score.patient in done:
+                raise BacktestError(
+                    f"line {line}: patient: {score.patient!r} was there before; sort by patient"
+                )
+            patient = score.patient
+            done.add(patient)
+        yield score
+
+
+def _table(source: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line and its SCORE_FIELDS."""
+    with source.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        try:
+            header = next(reader, [])
+            if sorted(header) != sorted(SCORE_FIELDS):
+                raise BacktestError(
+                    f"line 1: the columns are {','.join(header)}; write {','.join(SCORE_FIELDS)}"
+                )
+            order = [header.index(name) for name in SCORE_FIELDS]
+            for row in reader:
+                if len(row) != len(order):
+                    raise BacktestError(
+                        f"line {reader.line_num}: {len(row)} fields, not {','.join(SCORE_FIELDS)}"
+                    )
+                yield reader.line_num, [row[index] for index in order]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BacktestError(f"line {reader.line_num + 1}: not CSV in UTF-8: {error}") from error
+
+
+def _score(line: int, patient: str, at: str, nrs: str) -> Score:
+    if not patient.strip():
+        raise BacktestError(f"line {line}: patient: is empty")
+    try:
+        moment = dt.datetime.combine(convert(at, dt.date), NOON) if len(at) == 10 else convert(at, Time)
+    except ValidationError as error:
+        raise BacktestError(
+            f"line {line}: at: {at!r} is neither a date nor a time with offset, as 2026-11-22T08:30:00+01:00"
+        ) from error
+    if moment.year not in YEARS:
+        raise BacktestError(f"line {line}: at: the year must be from {YEARS[0]} to {YEARS[-1]}")
+    try:
+        value = float(nrs)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 10:
+        raise BacktestError(f"line {line}: nrs: {nrs!r} is not a score from 0 to 10")
+    return Score(patient, moment.replace(tzinfo=UTC), value)

@@ -23,8 +23,9 @@ from sc_stim.api import (
     telemetry,
     users,
 )
+from sc_stim.api.description import Api
 from sc_stim.api.errors import problem
-from sc_stim.api.http import Api, Resource
+from sc_stim.api.http import Resource
 from sc_stim.extensions import csrf
 
 __all__ = ["install", "problem"]

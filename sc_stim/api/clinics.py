@@ -2,7 +2,6 @@
 
 import uuid
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from flask import g
 from marshmallow import fields, validate
@@ -14,11 +13,11 @@ from sc_stim.access import in_clinic, requires
 from sc_stim.api.fields import Day, Schema, Text, Whole
 from sc_stim.api.http import Resource, audit, find_or_404, find_to_edit
 from sc_stim.api.paging import page_of
-from sc_stim.clinical.workdays import UnknownRegion, check_country
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
 from sc_stim.models import Clinic, ClinicClosure, Device
 from sc_stim.workflows import outbox
+from sc_stim.workflows.accounts import check_region
 
 clinics = Resource("clinics", __name__, "The clinic and the days on which it is closed.")
 
@@ -93,7 +92,10 @@ def change_clinic(changes: dict[str, Any], clinic_id: uuid.UUID) -> Clinic:
     Forecasts of its pumps are made anew where dates or margins change.
     """
     clinic = find_to_edit(Clinic, clinic_id)
-    _check_region(clinic, changes)
+    region = {
+        name: changes.get(name, getattr(clinic, name)) for name in ("time_zone", "country", "subdivision")
+    }
+    check_region(**region)
     audit("clinic.change", "clinic", clinic.public_id, fields=sorted(changes))
     closures = changes.pop("closures", None)
     for name, value in changes.items():
@@ -104,17 +106,6 @@ def change_clinic(changes: dict[str, Any], clinic_id: uuid.UUID) -> Clinic:
         pumps = in_clinic(select(Device.id), Device, clinic.id).filter_by(kind="pump", explanted_on=None)
         outbox.ask(db.session, outbox.REFILL, db.session.scalars(pumps).all(), clock.now())
     return clinic
-
-
-def _check_region(clinic: Clinic, changes: dict[str, Any]) -> None:
-    if changes.get("time_zone", clinic.time_zone) not in available_timezones():
-        raise Invalid("time_zone", "is not a zone of the IANA database, as Europe/Berlin")
-    country = changes.get("country", clinic.country)
-    subdivision = changes.get("subdivision", clinic.subdivision)
-    try:
-        check_country(f"{country}-{subdivision}" if subdivision else country)
-    except UnknownRegion as error:
-        raise Invalid("subdivision" if subdivision else "country", str(error)) from error
 
 
 def _replace_closures(clinic: Clinic, closures: list[dict[str, Any]]) -> None:

@@ -107,10 +107,6 @@ class PageQuery(Schema):
     )
 
 
-class Nothing(Schema):
-    """An empty body."""
-
-
 def one_of(*words: str) -> validate.OneOf:
     """One of these words."""
     return validate.OneOf(words)

@@ -45,7 +45,7 @@ def seed(
     session: Session, cohort: simulated.Cohort, *, seal_key: bytes, at: dt.datetime
 ) -> list[dict[str, str]]:
     """Make the clinic with its people, patients and devices; returns the sign-ins with their new passwords."""
-    clinic = accounts.create_clinic(session, None, CLINIC, "Europe/Berlin", "DE", seal_key=seal_key, at=at)
+    clinic = accounts.create_clinic(session, CLINIC, "Europe/Berlin", "DE", seal_key=seal_key, at=at)
     clinic.phone = "+49 30 0000000"
     logins, staff = _people(session, clinic, seal_key, at)
     for patient in cohort.patients:

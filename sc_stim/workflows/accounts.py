@@ -2,10 +2,12 @@
 
 import datetime as dt
 import hashlib
+import re
 import secrets
 import unicodedata
 from functools import cache
 from typing import Final
+from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -13,6 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sc_stim.access import ROLES
+from sc_stim.clinical.workdays import UnknownRegion, check_country
 from sc_stim.models import ApiToken, Clinic, User
 from sc_stim.workflows import audit
 from sc_stim.workflows.audit import INSTALLATION, Actor
@@ -23,30 +26,41 @@ LONGEST_PASSWORD: Final = 200
 FEWEST_DIFFERENT: Final = 6  # characters; "aaaaaaaaaaaaaaa" and "121212121212121" are the first guesses
 RUNS: Final = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "01234567890123456789")
 COMMON: Final = ("password", "passwort", "letmein", "iloveyou", "welcome", "changeme", "admin", "scstim")
+EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+LONGEST_EMAIL: Final = 254
+LONGEST_NAME: Final = 200
 TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
 
 argon2id: Final = PasswordHasher()
 
 
 def create_clinic(
-    session: Session,
-    actor: Actor | None,
-    name: str,
-    time_zone: str,
-    country: str,
-    *,
-    seal_key: bytes,
-    at: dt.datetime,
+    session: Session, name: str, time_zone: str, country: str, *, seal_key: bytes, at: dt.datetime
 ) -> Clinic:
-    """A new clinic, whose audit chain begins with this. `actor` is None where the installation itself does it."""
+    """A new clinic, whose audit chain begins with this. Raises FieldRefused and Conflict."""
+    check_region(time_zone, country, None)
     if session.scalar(select(Clinic.id).where(Clinic.name == name)):
         raise Conflict(f"there is a clinic named {name!r} already")
     clinic = Clinic(name=name, time_zone=time_zone, country=country, created_at=at)
     session.add(clinic)
     session.flush()
-    by = Actor(clinic.id, actor.name if actor else "installation", seal_key)
-    audit.record(session, by, "clinic.create", "clinic", clinic.public_id, at=at)
+    audit.record(session, installation(clinic, seal_key), "clinic.create", "clinic", clinic.public_id, at=at)
     return clinic
+
+
+def check_region(time_zone: str, country: str, subdivision: str | None) -> None:
+    """Raise FieldRefused unless the zone is of the IANA database and public holidays of the region are known."""
+    if time_zone not in available_timezones():
+        raise FieldRefused("time_zone", "is not a zone of the IANA database, as Europe/Berlin")
+    try:
+        check_country(f"{country}-{subdivision}" if subdivision else country)
+    except UnknownRegion as error:
+        raise FieldRefused("subdivision" if subdivision else "country", str(error)) from error
+
+
+def installation(clinic: Clinic, seal_key: bytes) -> Actor:
+    """Who runs the installation, acting on this clinic from the command line."""
+    return Actor(clinic.id, "installation", seal_key)
 
 
 def create_user(
@@ -62,9 +76,11 @@ def create_user(
     """A new account. Raises FieldRefused for a role, e-mail or password that will not do, Conflict when it exists."""
     if role not in ROLES:
         raise FieldRefused("role", f"must be one of: {', '.join(ROLES)}")
-    email = email.strip().lower()
-    if "@" not in email:
+    email, name = email.strip().lower(), name.strip()
+    if not EMAIL.fullmatch(email) or len(email) > LONGEST_EMAIL:
         raise FieldRefused("email", "is not an e-mail address")
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise FieldRefused("name", f"must have 1 to {LONGEST_NAME} characters")
     if session.scalar(select(User.id).where(User.email == email)):
         raise Conflict("there is an account with this e-mail address already")
     user = User(clinic=clinic, clinic_id=clinic.id, email=email, name=name, role=role, created_at=at)
@@ -98,9 +114,8 @@ def create_first_user(
             raise FieldRefused(
                 "clinic", f"{clinic_name!r} is new: give its --time-zone and --country as well"
             )
-        clinic = create_clinic(session, None, clinic_name, time_zone, country, seal_key=seal_key, at=at)
-    actor = Actor(clinic.id, "installation", seal_key)
-    return create_user(session, actor, clinic, email, name, role, password, at)
+        clinic = create_clinic(session, clinic_name, time_zone, country, seal_key=seal_key, at=at)
+    return create_user(session, installation(clinic, seal_key), clinic, email, name, role, password, at)
 
 
 def set_password(session: Session, actor: Actor, user: User, password: str, at: dt.datetime) -> None:
@@ -149,11 +164,9 @@ def sign_in(
     """
     user = session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
     right = verify_password(user, password)
-    by = (
-        Actor(user.clinic_id, str(user.public_id), seal_key, user.id)
-        if user
-        else Actor(INSTALLATION, "nobody", seal_key)
-    )
+    by = Actor(INSTALLATION, "nobody", seal_key)
+    if user is not None:
+        by = Actor(user.clinic_id, str(user.public_id), seal_key, user.id)
     action = "session.sign_in" if right else "session.sign_in_failed"
     audit.record(session, by, action, "user", user and user.public_id, {"address": address}, at=at)
     if not right or user is None:
@@ -187,15 +200,10 @@ def digest(token: str) -> bytes:
 def _weakness(password: str, user: User) -> str | None:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         return f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
-    lowered = password.lower()
-    unguessed = lowered
-    for word in (
-        *COMMON,
-        *user.email.lower().split("@"),
-        *user.name.lower().split(),
-        *user.clinic.name.lower().split(),
-    ):
-        unguessed = unguessed.replace(word, "") if len(word) > 3 else unguessed
+    lowered = unguessed = password.lower()
+    known = f"{user.email} {user.name} {user.clinic.name}".lower().replace("@", " ").split()
+    for word in (*COMMON, *(word for word in known if len(word) > 3)):
+        unguessed = unguessed.replace(word, "")
     is_run = any(lowered in run or lowered in run[::-1] for run in RUNS)
     if is_run or len(set(lowered)) < FEWEST_DIFFERENT or len(unguessed) < SHORTEST_PASSWORD // 2:
         return "is easily guessed: take a few words that do not belong together"

@@ -40,8 +40,8 @@ class Counted(psycopg.Cursor[Any]):
         return super().copy(*args, **kwargs)
 
 
-def count_statements() -> None:
-    @event.listens_for(Engine, "connect")
+def count_statements(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
     def _count(connection: Any, _record: Any) -> None:
         connection.cursor_factory = Counted
 
@@ -65,8 +65,8 @@ def judge_everybody() -> dict[str, float]:
 
 def main() -> None:
     job = json.load(sys.stdin)
-    count_statements()
     with application(job["database_url"]):
+        count_statements(db.engine)
         took = judge_everybody()
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak_kib = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)

@@ -36,10 +36,8 @@ def create_app(settings: Settings) -> Flask:
         RATELIMIT_HEADERS_ENABLED=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their schema
-    if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(
-            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
-        )  # type: ignore[method-assign]
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     db.init_app(app)
     migrate.init_app(app, db, directory=str(app.root_path) + "/migrations")
     login.init_app(app)

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Flask, Response, abort, current_app, g, request
@@ -83,8 +84,8 @@ def _failed(response: Response) -> bool:
 
 def _email_typed() -> str:
     """As a digest: the limiter's storage need not know who signs in."""
-    typed = request.get_json(silent=True) if request.is_json else request.form
-    email = typed.get("email") if hasattr(typed, "get") else None
+    typed: Any = request.get_json(silent=True) if request.is_json else request.form
+    email = typed.get("email") if isinstance(typed, Mapping) else None
     return hashlib.sha256(str(email).strip().lower().encode(errors="replace")).hexdigest()
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import String, cast, or_, select
+from sqlalchemy import String, cast, or_, select, update
 from sqlalchemy.orm import Session
 
 from sc_stim.devices import messages, topics
@@ -47,7 +47,15 @@ def take_result(session: Session, device_id: int, result: messages.Result, at: d
     command.state = "reported" if result.status == "done" else "refused"
     command.answered_at = at
     command.result = {"status": result.status, "detail": result.detail}
+    if command.kind == "report_interval" and command.state == "reported":
+        _expect_reports(session, device_id, command.args["interval_s"])
     session.flush()
+
+
+def _expect_reports(session: Session, device_id: int, interval_s: int) -> None:
+    """The device has taken on another rhythm: from now on its silence is judged by that one."""
+    known = update(Device).where(Device.id == device_id)
+    session.execute(known.values(report_interval_s=interval_s, version=Device.version + 1))
 
 
 def _encode(command: Command) -> bytes:

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sc_stim.devices import commands, messages, topics
-from sc_stim.models import Clinic, Command, User
+from sc_stim.models import Clinic, Command, Device, User
 from tests.intake import AT, Intake, Speaker, intake, intake_engines, on_both
 
 __all__ = ["intake", "intake_engines"]
@@ -110,3 +110,17 @@ def test_an_answer_to_no_command_changes_nothing(intake: Intake, command_id: str
     pump = intake.add()
     intake.receive(pump.sends(answer(pump, command_id), topic="result"))
     assert intake.reasons() == []
+
+
+@on_both
+@pytest.mark.parametrize(("status", "expected_s"), [("done", 120), ("refused", 3600)])
+def test_silence_is_judged_by_the_interval_that_the_device_has_taken_on(
+    intake: Intake, status: str, expected_s: int
+) -> None:
+    pump = intake.add()
+    with Session(intake.engine) as session:
+        session.execute(update(Device).values(report_interval_s=3600))
+        session.commit()
+    command_id = ask(intake, pump, "report_interval", args={"interval_s": 120})
+    intake.receive(pump.sends(answer(pump, command_id, status), topic="result"))
+    assert intake.one(select(Device.report_interval_s)) == expected_s

@@ -54,6 +54,7 @@ class PumpHistory:
 
     def __init__(self, pump: PumpRecord, until: float, zone: tzinfo) -> None:
         self.pump = pump
+        self.until = until
         self.zone = zone
         fills = sorted((day_number(fill.at), index) for index, fill in enumerate(pump.fills))
         self.fill_days = [day for day, _ in fills if day <= until]
@@ -75,7 +76,10 @@ class PumpHistory:
         return bool(self.setting_days) and self.setting_days[0] <= begin + settings_gap_d
 
     def learn(self, rules: RefillRules) -> PumpKnowledge:
-        """Go through the intervals between fills, oldest first. Intervals without settings teach nothing."""
+        """Go through the intervals between fills, oldest first. Intervals without settings teach nothing.
+
+        Of the running interval only the counted boluses are known.
+        """
         most_per_day = max(
             (row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0
         )
@@ -87,7 +91,17 @@ class PumpHistory:
             if end > begin and self.programmed_since(begin, rules.settings_gap_d):
                 known = self._taught(known, self._interval(index, begin, end), index == newest, rules)
             known = PumpKnowledge(drifted(known.belief, rules), known.habit, known.last_refill)
-        return known
+        return self._with_running_counts(known, rules)
+
+    def _with_running_counts(self, known: PumpKnowledge, rules: RefillRules) -> PumpKnowledge:
+        if not self.fills:
+            return known
+        counts = self.counted(self.fill_days[-1], self.until)
+        if counts.days < rules.bolus_count_least_d:
+            return known
+        programme = self.programme(self.fill_days[-1], self.until, counts)
+        running = Interval(self.fills[-1].filled_ml, None, programme, counts.per_day)
+        return self._taught(known, running, newest=False, rules=rules)
 
     def _newest_measured(self) -> int | None:
         """The index of the newest interval that ended with a measured residual."""

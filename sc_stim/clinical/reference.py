@@ -1,6 +1,7 @@
 """Clinical figures as data: every one carries its unit and its source, or says that it is unverified."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -38,6 +39,18 @@ def figure(entry: dict[str, Any]) -> Figure:
     if sourced == marked_unverified or not {"value", "unit"} <= entry.keys():
         raise ReferenceDataError(f'{entry} needs value, unit and either a source or "verified": false')
     return Figure(float(entry["value"]), entry["unit"], entry.get("source"), entry.get("note", ""))
+
+
+def figures_in(document: Any) -> Iterator[Figure]:
+    """Every figure of a reference data document, however deep."""
+    if isinstance(document, dict) and "value" in document:
+        yield figure(document)
+    elif isinstance(document, dict):
+        for child in document.values():
+            yield from figures_in(child)
+    elif isinstance(document, list):
+        for child in document:
+            yield from figures_in(child)
 
 
 def load(name: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class RefillRules:
     bolus_cv_weight: float
     bolus_least_share: float
     bolus_high_sd: float
+    bolus_count_least_d: float
 
 
 def rules_from(document: dict[str, Any]) -> RefillRules:

@@ -1,5 +1,6 @@
 """Open days of a clinic: weekends, public holidays, its own closed days. A refill only ever moves earlier."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -9,6 +10,7 @@ import holidays
 
 SATURDAY_AND_SUNDAY: Final = frozenset({5, 6})
 LONGEST_CLOSURE_DAYS: Final = 60
+_COUNTRY_CODE: Final = re.compile("[A-Z]{2}")
 
 
 class UnknownRegion(ValueError):
@@ -55,10 +57,11 @@ def move_earlier(day: date, calendar: ClinicCalendar) -> date | None:
 def _region(country: str, year: int) -> tuple[frozenset[int], frozenset[date]]:
     """Weekend weekdays (Monday is 0) and public holidays of one year."""
     code, _, subdivision = country.partition("-")
+    refusal = f"country {country!r} has no holiday calendar: write ISO 3166, as 'DE' or 'DE-BE'"
+    if not _COUNTRY_CODE.fullmatch(code):
+        raise UnknownRegion(refusal)
     try:
         known = holidays.country_holidays(code, subdiv=subdivision or None, years=year)
     except NotImplementedError as unknown:
-        raise UnknownRegion(
-            f"country {country!r} has no holiday calendar: write ISO 3166, as 'DE' or 'DE-BE'"
-        ) from unknown
+        raise UnknownRegion(refusal) from unknown
     return frozenset(known.weekend), frozenset(known)

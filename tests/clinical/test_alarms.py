@@ -33,7 +33,13 @@ def test_a_pump_that_stops_delivering_is_a_matter_of_life_until_its_drugs_are_kn
 
 @pytest.mark.parametrize(
     ("kind", "returns"),
-    [("pump_stopped", True), ("low_reservoir", True), ("eri", False), ("eos", False), ("memory_error", False)],
+    [
+        ("pump_stopped", True),
+        ("low_reservoir", True),
+        ("eri", False),
+        ("eos", False),
+        ("memory_error", False),
+    ],
 )
 def test_cleared_returns_to_normal_only_what_can_mend_itself(kind: str, returns: bool) -> None:
     assert TABLE.cleared_returns_to_normal(kind) is returns

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sc_stim.clinical.alert_lifecycle import INITIAL_STATE, TABLE, Event, State, Transition, next_state
 from sc_stim.clinical.refusal import Refused
 
-CELLS = json.loads((Path(__file__).parents[1] / "scenarios" / "alerts" / "lifecycle.json").read_text(encoding="utf-8"))
+CELLS = json.loads(
+    (Path(__file__).parents[1] / "scenarios" / "alerts" / "lifecycle.json").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell['state']}-{cell['event']}")

@@ -10,7 +10,9 @@ from sc_stim.clinical.alarms import Severity
 from sc_stim.clinical.conditions import Conditions, DeviceEvent, ReportedState, UnknownEvent, conditions_now
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-CASES = json.loads((Path(__file__).parents[1] / "scenarios" / "alerts" / "conditions.json").read_text(encoding="utf-8"))
+CASES = json.loads(
+    (Path(__file__).parents[1] / "scenarios" / "alerts" / "conditions.json").read_text(encoding="utf-8")
+)
 
 
 def minutes(moment: datetime) -> float:
@@ -30,7 +32,9 @@ def events_of(case: dict[str, Any]) -> list[DeviceEvent]:
 
 def judged(case: dict[str, Any], events: list[DeviceEvent]) -> Conditions:
     row = case["state"]
-    state = row and ReportedState(row["state"], moment(row["at_min"]), moment(row["received_min"]), row["seq"])
+    state = row and ReportedState(
+        row["state"], moment(row["at_min"]), moment(row["received_min"]), row["seq"]
+    )
     return conditions_now(
         case["device"], AT, newest_state=state, events=events, withdrawal_class=case["withdrawal_class"]
     )

@@ -9,7 +9,9 @@ import pytest
 from sc_stim.clinical.refill_case import decode_cases, forecast_case
 
 FOLDER = Path(__file__).parents[1] / "scenarios" / "refill"
-SCENARIOS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+SCENARIOS = {
+    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))
+}
 
 
 def forecast_of(scenario: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,11 @@ def test_a_device_is_silent_after_two_expected_intervals_without_data() -> None:
     assert silence(device, START + 3 * HOUR - timedelta(seconds=1)) is None
     finding = silence(device, START + 3 * HOUR)
     assert finding is not None
-    assert (finding.kind, finding.since, finding.severity) == (SilenceKind.NO_DATA, START + HOUR, Severity.LOW)
+    assert (finding.kind, finding.since, finding.severity) == (
+        SilenceKind.NO_DATA,
+        START + HOUR,
+        Severity.LOW,
+    )
 
 
 def test_an_alert_within_two_intervals_and_a_minute_needs_a_look_every_minute() -> None:

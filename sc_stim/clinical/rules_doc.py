@@ -1,0 +1,174 @@
+"""Writes the figures of the reference data into docs/clinical-rules.md, between its markers.
+
+    python -m sc_stim.clinical.rules_doc docs/clinical-rules.md
+
+The prose of that document is written by hand; each table between `<!-- figures: NAME -->` and `<!-- end -->` is made
+here. A test fails while the document is not current.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sc_stim.clinical import reference
+from sc_stim.clinical.alarms import AlarmCondition, shipped_table
+from sc_stim.clinical.alert_lifecycle import Event, State, next_state
+from sc_stim.clinical.drugs import Drug, shipped_formulary
+from sc_stim.clinical.reference import Figure
+from sc_stim.clinical.refusal import Refused
+
+_BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_UNVERIFIED: Final = "**unverified**"
+
+
+def refreshed(document: str) -> str:
+    """The document with every marked table made anew. Raises KeyError for a marker that is not known."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(header)
+    lines = [head, ["---"] * len(head), *map(list, rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _row(*name: str, figure: Figure) -> tuple[str, ...]:
+    return (*name, f"{figure.value:g}", figure.unit, figure.source or _UNVERIFIED, figure.note)
+
+
+def _drugs() -> str:
+    def row(drug: Drug) -> tuple[str, ...]:
+        onset = drug.withdrawal_onset
+        return (
+            drug.name,
+            "yes" if drug.approved_intrathecal else "no",
+            ", ".join(map(str, drug.strengths)) or "compounded",
+            drug.withdrawal_class.replace("_", " "),
+            f"{onset} ({onset.source or onset.note})" if onset else "none",
+            drug.withdrawal_source,
+            drug.warning,
+        )
+
+    header = ("Drug", "Approved", "Strengths", "Withdrawal", "Earliest onset", "Source", "Warning")
+    return _table(header, map(row, shipped_formulary().drugs.values()))
+
+
+def _limits() -> str:
+    rows = (
+        _row(drug.name, kind.replace("_", " "), figure=figure)
+        for drug in shipped_formulary().drugs.values()
+        for kind, figure in (*(("strength sold", figure) for figure in drug.strengths), *drug.limits.items())
+    )
+    return _table(("Drug", "Limit", "Value", "Unit", "Source", "Note"), rows)
+
+
+def _stability() -> str:
+    formulary = shipped_formulary()
+    alone = (
+        _row(drug.name, fill.replace("_", " "), figure=figure)
+        for drug in formulary.drugs.values()
+        for fill, figure in drug.stability.items()
+    )
+    mixed = (
+        _row(" + ".join(sorted(names)), "any", figure=figure) for names, figure in formulary.mixtures.items()
+    )
+    return _table(("Drug or mixture", "Fill", "Value", "Unit", "Source", "Note"), (*alone, *mixed))
+
+
+def _figures(name: str) -> Callable[[], str]:
+    def table() -> str:
+        entries: dict[str, dict[str, Any]] = reference.load(name)["figures"]
+        rows = (_row(f"`{key}`", figure=reference.figure(entry)) for key, entry in entries.items())
+        return _table(("Figure", "Value", "Unit", "Source", "Note"), rows)
+
+    return table
+
+
+def _conditions() -> str:
+    def row(condition: AlarmCondition) -> tuple[str, ...]:
+        return (
+            condition.name,
+            ", ".join(f"{kind} {severity.code}" for kind, severity in condition.severity.items()),
+            "; ".join(_changes(condition)),
+            ", ".join(sorted(condition.states_asserting)),
+            ", ".join(sorted(condition.states_ending)),
+            condition.source or _UNVERIFIED,
+            condition.rationale,
+        )
+
+    header = ("Condition", "Severity", "Changes", "Shown by state", "Ended by state", "Source", "Why")
+    return _table(header, map(row, shipped_table().conditions.values()))
+
+
+def _changes(condition: AlarmCondition) -> Iterator[str]:
+    if condition.severity_without_withdrawal is not None:
+        yield f"{condition.severity_without_withdrawal.code} if no drug has a withdrawal syndrome"
+    if condition.severity_in_mri is not None:
+        yield f"{condition.severity_in_mri.code} inside an MRI"
+    if condition.escalation is not None:
+        figure = condition.escalation.after_figure
+        yield f"{condition.escalation.to.code} after {figure} ({figure.source or figure.note})"
+    if condition.momentary:
+        yield "over at once"
+
+
+def _events() -> str:
+    table = shipped_table()
+    rows = (
+        (kind, f"{effect.value} {name}", "yes" if table.cleared_returns_to_normal(kind) else "no")
+        for kind, effects in table.events.items()
+        for name, effect in effects
+    )
+    return _table(("Event", "Effect", "`cleared` returns to normal"), rows)
+
+
+def _silence() -> str:
+    table = shipped_table()
+    return _table(
+        ("Figure", "Value", "Unit", "Source", "Note"),
+        (
+            _row("silent after", figure=table.silence.intervals),
+            _row(
+                f"then {table.silence.escalation.to.code} after", figure=table.silence.escalation.after_figure
+            ),
+            _row("an alarm is late after", figure=table.late_after),
+            _row("a late alarm waits", figure=table.late_settle),
+        ),
+    )
+
+
+def _lifecycle() -> str:
+    def cell(state: State, event: Event) -> str:
+        found = next_state(state, event)
+        return (
+            f"refused: {found.detail}"
+            if isinstance(found, Refused)
+            else f"{found.sentence} -> **{found.to}**"
+        )
+
+    rows = ((f"`{event}`", *(cell(state, event) for state in State)) for event in Event)
+    return _table(("Event", *(str(state) for state in State)), rows)
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "drugs": _drugs,
+    "limits": _limits,
+    "stability": _stability,
+    "refill": _figures("refill.json"),
+    "conditions": _conditions,
+    "events": _events,
+    "silence": _silence,
+    "lifecycle": _lifecycle,
+    "risk": _figures("risk.json"),
+}
+
+
+def main(path: str) -> None:
+    document = Path(path)
+    document.write_text(refreshed(document.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

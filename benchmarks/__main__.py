@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import document, fleet, ingest, latency, machine, pain, results, sweep, worklist
+from benchmarks import document, fleet, forecast, ingest, latency, machine, pain, results, sweep, worklist
 from benchmarks.figures import Figure, as_text, table
 from benchmarks.stand import Stand
 
 BENCHES: dict[str, Any] = {
-    "ingest": ingest, "latency": latency, "sweep": sweep, "worklist": worklist, "fleet": fleet, "pain": pain,
+    "ingest": ingest, "latency": latency, "sweep": sweep, "worklist": worklist, "fleet": fleet, "forecast": forecast,
+    "pain": pain,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 from typing import Any, Self
 
@@ -65,9 +66,8 @@ def ratios(above: Iterable[float], below: Iterable[float]) -> tuple[float, ...]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that this share (0-1) of the values does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
+    """The smallest of the values that at least this share (0-1) of them does not exceed."""
+    return sorted(values)[max(ceil(round(share * len(values), 6)) - 1, 0)]
 
 
 def shown(value: float) -> str:

@@ -46,7 +46,7 @@ class Size:
 
 
 FULL = Size(
-    Load(20_000, 200), Load(2_000, 200), Load(20_000, 2_000), Load(2_000, 200, 50), rounds=5, repeats=3
+    Load(20_000, 200), Load(1_500, 200), Load(20_000, 2_000), Load(2_000, 200, 50), rounds=5, repeats=3
 )
 QUICK = Size(Load(4_000, 200), Load(300, 200), Load(4_000, 1_000), Load(200, 200, 50), rounds=2, repeats=1)
 
@@ -56,7 +56,7 @@ class NotAllStored(AssertionError):
 
 
 def measure(stand: Stand, size: Size) -> Iterator[Figure]:
-    with stand.broker() as broker, _templates(stand, size.many_devices.devices) as (postgres, sqlite):
+    with stand.broker() as broker, templates(stand, size.many_devices.devices) as (postgres, sqlite):
         rig = Rig(stand, broker, postgres, sqlite)
         loads = {"bare": size.usual, "ours": size.usual, "naive": size.naive}
         runs: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -83,7 +83,7 @@ def measure(stand: Stand, size: Size) -> Iterator[Figure]:
 
 
 @contextmanager
-def _templates(stand: Stand, devices: int) -> Iterator[tuple[str, Path]]:
+def templates(stand: Stand, devices: int) -> Iterator[tuple[str, Path]]:
     """A PostgreSQL database and a SQLite file that know these devices, and nothing else."""
     with stand.database() as url, TemporaryDirectory() as directory:
         file = Path(directory) / "sc_stim.db"
@@ -117,7 +117,7 @@ class Rig:
             self._stand.settle()
             seconds = in_own_process("draining", job)["seconds"]
             if way != "bare":
-                _check(job["database"], load, everything=way == "ours")
+                check(job["database"], load, everything=way == "ours")
         return float(load.messages / seconds)
 
     @contextmanager
@@ -128,7 +128,7 @@ class Rig:
             yield f"sqlite:///{copy}"
 
 
-def _check(database: str, load: Load, *, everything: bool) -> None:
+def check(database: str, load: Load, *, everything: bool) -> None:
     """Every sample once, nothing in quarantine; and where everything is on, work owed for every device."""
     expected: dict[Any, int] = {PumpSample: load.messages * load.items, Quarantine: 0}
     if everything:

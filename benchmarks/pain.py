@@ -17,7 +17,7 @@ class Size:
     seeds: tuple[int, ...]
 
 
-FULL = Size(2_000, seeds=(20261122, 20261123, 20261124))
+FULL = Size(2_000, seeds=(20261122, 20261123))
 QUICK = Size(500, seeds=(20261122,))
 
 

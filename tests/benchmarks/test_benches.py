@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from benchmarks import fleet, ingest, latency, pain, pain_cohort, sweep, worklist
+from benchmarks import fleet, forecast, ingest, latency, pain, pain_cohort, sweep, worklist
 from benchmarks.figures import Figure
 from benchmarks.ingest import Load, NotAllStored, Rig
 from benchmarks.stand import Stand, settings
@@ -23,7 +23,7 @@ def keyed(figures: Iterable[Figure]) -> dict[str, Figure]:
 
 @pytest.fixture(scope="module")
 def rig(stand: Stand) -> Iterator[Rig]:
-    with stand.broker() as broker, ingest._templates(stand, devices=6) as (postgres, sqlite):
+    with stand.broker() as broker, ingest.templates(stand, devices=6) as (postgres, sqlite):
         yield Rig(stand, broker, postgres, sqlite)
 
 
@@ -36,7 +36,7 @@ def test_every_message_of_the_queue_is_drained(rig: Rig, way: str, on_sqlite: bo
 
 def test_a_lost_message_spoils_the_measurement(stand: Stand) -> None:
     with stand.database() as url, pytest.raises(NotAllStored, match=r"'pump_sample': \(10, 0\)"):
-        ingest._check(settings(url).sqlalchemy_url, Load(messages=5, devices=1, items=2), everything=False)
+        ingest.check(settings(url).sqlalchemy_url, Load(messages=5, devices=1, items=2), everything=False)
 
 
 def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) 
         return rates[way] * len(order)
 
     monkeypatch.setattr(Rig, "rate", rate)
-    monkeypatch.setattr(ingest, "_templates", lambda *_: nullcontext(("", Path())))
+    monkeypatch.setattr(ingest, "templates", lambda *_: nullcontext(("", Path())))
     size = ingest.Size(Load(1, 1), Load(1, 1), Load(1, 2), Load(1, 1, 5), rounds=3, repeats=2)
     figures = keyed(ingest.measure(Mock(broker=nullcontext), size))
     assert order[:9] == ["bare", "ours", "naive", "ours", "naive", "bare", "naive", "bare", "ours"]
@@ -59,7 +59,7 @@ def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_everybody_is_judged_in_a_night(stand: Stand) -> None:
-    (night,) = sweep._nights(stand, pumps=10, repeats=1)
+    (night,) = sweep.nights(stand, pumps=10, repeats=1)
     assert (night["judged"], night["forecasts"]) == (20, 10)
     assert night["statements"] > 10
     assert night["peak_mib"] > 10
@@ -69,7 +69,7 @@ def test_a_sweep_that_would_last_too_long_is_extrapolated_openly(monkeypatch: py
     def nights(_stand: object, pumps: int, repeats: int) -> list[dict[str, float]]:
         return [{"seconds": pumps * 0.1, "cpu_s": 1, "peak_mib": 1, "statements": 1}] * repeats
 
-    monkeypatch.setattr(sweep, "_nights", nights)
+    monkeypatch.setattr(sweep, "nights", nights)
     long = keyed(sweep.measure(Mock(), sweep.Size(small=10, large=100, instead=20, repeats=2, longest_s=9)))
     assert long["extrapolated"].reads == "100 of each, extrapolated from 20, not measured"
     assert (long["large_s"].runs, long["extrapolated"].runs, long["growth"].runs) == ((2,), (10,), (2, 2))
@@ -98,6 +98,13 @@ def test_every_simulated_device_is_heard(stand: Stand) -> None:
     assert figures["3_heard"].median == 3
     assert figures["3_still"].median == 3
     assert figures["3_rss_mib"].median > 1
+
+
+def test_forecasts_are_scaled_to_a_hundred_thousand() -> None:
+    (figure,) = forecast.measure(None, forecast.Size(pumps=4, repeats=2))
+    assert figure.reads == "100,000 pumps, one process, from 4"
+    assert min(figure.runs) > 0
+    assert len(figure.runs) == 2
 
 
 def test_the_pain_rule_is_judged_by_its_own_targets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,10 @@ Instants are day numbers, days since 1970 in UTC with fraction: the forecast doe
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
+
+from msgspec import Struct
 
 from sc_stim.clinical.pump_record import BolusCount, PumpSetting
 
@@ -29,8 +30,7 @@ def local_date(day: float, zone: tzinfo) -> date:
     return instant(day).astimezone(zone).date()
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """A time of constant programming. `counted_per_day`: boluses known to have been delivered; None: unknown."""
 
     days: float
@@ -56,8 +56,7 @@ class Stretch:
         return self.flow_ml_per_day, self.bolus_ml
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """What was programmed in a time: `known_ml` for certain, and the volume `ml_per_rate` that one more bolus
     per day adds up to.
     """
@@ -95,8 +94,7 @@ def day_programmed(programme: Iterable[Stretch], boluses_per_day: float, volume_
     return _NEVER
 
 
-@dataclass(frozen=True, slots=True)
-class CountedBoluses:
+class CountedBoluses(Struct, frozen=True):
     """Boluses known for part of an interval."""
 
     count: float = 0.0

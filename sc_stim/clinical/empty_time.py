@@ -5,7 +5,6 @@ filled has the error of a syringe. Programmed delivery is piecewise linear in ti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import erfc, inf, sqrt
 from statistics import NormalDist
@@ -23,7 +22,6 @@ _SURELY: Final = 1 - 1e-15
 _HARDLY: Final = 1e-300
 
 
-@dataclass(frozen=True, slots=True)
 class EmptyTime:
     """`volume_ml`: in the reservoir at day 0, above the floor that counts as empty; `volume_sd_ml` its error.
 
@@ -31,11 +29,22 @@ class EmptyTime:
     off. `programme`: stretches from day 0 on, the last one endless.
     """
 
-    volume_ml: float
-    volume_sd_ml: float
-    belief: FlowBelief
-    rates: Sequence[tuple[float, float]]
-    programme: Sequence[Stretch]
+    def __init__(
+        self,
+        volume_ml: float,
+        volume_sd_ml: float,
+        belief: FlowBelief,
+        rates: Sequence[tuple[float, float]],
+        programme: Sequence[Stretch],
+    ) -> None:
+        self.volume_ml = volume_ml
+        self.volume_sd_ml = volume_sd_ml
+        self.belief = belief
+        self.rates = rates
+        self.programme = programme
+        self.mean_rate = sum(weight * rate for weight, rate in rates)
+        # The day on which the volume is delivered at the mean bolus rate.
+        self.usual_day = day_programmed(programme, self.mean_rate, volume_ml / belief.ratio)
 
     def chance(self, day: float) -> float:
         """Probability that the reservoir is empty `day` days after the fill."""
@@ -48,12 +57,11 @@ class EmptyTime:
         a straight line in time, so the secant rule needs few steps; the bracket keeps it from leaving.
         """
         target = _quantile(chance)
-        usual = self._usual_day()
-        if usual in (0.0, inf):
-            return usual
-        day = usual * self._guess(target, usual)
+        if self.usual_day in (0.0, inf):
+            return self.usual_day
+        day = self.usual_day * self._guess(target)
         early, late = 0.0, inf
-        before, above_before = usual, -target
+        before, above_before = self.usual_day, -target
         for _ in range(_MOST_STEPS):
             above = self._quantile_at(day) - target
             if abs(above) < _CLOSE_QUANTILE:
@@ -66,13 +74,13 @@ class EmptyTime:
             before, above_before, day = day, above, following
         return early
 
-    def _guess(self, target: float, usual: float) -> float:
+    def _guess(self, target: float) -> float:
         """The day sought as a multiple of the usual one, at the mean bolus rate and with steady programming.
 
         At x times the usual day the volume is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2),
         where a and b are the spreads of delivery and filling as shares of the volume: a quadratic in x.
         """
-        exposed = exposure(self.programme, self._mean_rate(), usual)
+        exposed = exposure(self.programme, self.mean_rate, self.usual_day)
         a_squared = self.belief.delivered_variance(exposed) / self.volume_ml**2
         b_squared = (self.volume_sd_ml / self.volume_ml) ** 2
         z_squared = target**2
@@ -80,13 +88,6 @@ class EmptyTime:
         if target <= 0:
             return max(_LEAST_GUESS, 1 - z_squared * b_squared) / (1 + root)
         return (1 + root) / max(_LEAST_GUESS, 1 - z_squared * a_squared)
-
-    def _mean_rate(self) -> float:
-        return sum(weight * rate for weight, rate in self.rates)
-
-    def _usual_day(self) -> float:
-        """The day on which the volume is delivered at the mean bolus rate."""
-        return day_programmed(self.programme, self._mean_rate(), self.volume_ml / self.belief.ratio)
 
     def _quantile_at(self, day: float) -> float:
         return _NORMAL.inv_cdf(min(max(self.chance(day), _HARDLY), _SURELY))

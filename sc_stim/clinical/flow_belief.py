@@ -9,6 +9,8 @@ and the boluses per day.
 from dataclasses import dataclass
 from math import sqrt
 
+from msgspec import Struct
+
 from sc_stim.clinical.delivery import Exposure
 from sc_stim.clinical.refill_rules import RefillRules
 
@@ -21,8 +23,7 @@ class FlowRatio:
     sd: float
 
 
-@dataclass(frozen=True, slots=True)
-class FlowBelief:
+class FlowBelief(Struct, frozen=True):
     """Means, variances and covariance of the flow ratio and of the delivered bolus rate.
 
     The rate is in programmed boluses per day times the flow ratio, so that delivery is linear in both:

@@ -2,10 +2,11 @@
 showed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Final
+
+from msgspec import Struct
 
 from sc_stim.clinical.bolus_use import BolusHabit
 from sc_stim.clinical.delivery import (
@@ -18,7 +19,7 @@ from sc_stim.clinical.delivery import (
     stretches,
 )
 from sc_stim.clinical.flow_belief import FlowBelief, counted, drifted, learned, learned_from_empty, prior
-from sc_stim.clinical.pump_record import PumpRecord
+from sc_stim.clinical.pump_record import PumpRecord, PumpSetting
 from sc_stim.clinical.reconciliation import Reconciliation, reconcile
 from sc_stim.clinical.refill_rules import RefillRules
 
@@ -26,8 +27,7 @@ from sc_stim.clinical.refill_rules import RefillRules
 _COUNTED_SHARE: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class PumpKnowledge:
+class PumpKnowledge(Struct, frozen=True):
     """`belief` is about the running interval; `last_refill` is the newest fill with a measured residual."""
 
     belief: FlowBelief
@@ -35,18 +35,14 @@ class PumpKnowledge:
     last_refill: Reconciliation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """From one fill to the next: what was filled, what was found, and the programme between."""
 
     filled_ml: float
     aspirated_ml: float | None
     programme: Sequence[Stretch]
     counted_per_day: float | None
-
-    @property
-    def allowed_per_day(self) -> float:
-        return max((row.max_boluses_per_day for row in self.programme if row.allows_boluses), default=0.0)
+    allowed_per_day: float
 
 
 class PumpHistory:
@@ -100,7 +96,8 @@ class PumpHistory:
         if counts.days < rules.bolus_count_least_d:
             return known
         programme = self.programme(self.fill_days[-1], self.until, counts)
-        running = Interval(self.fills[-1].filled_ml, None, programme, counts.per_day)
+        allowed = most_boluses_per_day(programme)
+        running = Interval(self.fills[-1].filled_ml, None, programme, counts.per_day, allowed)
         return self._taught(known, running, newest=False, rules=rules)
 
     def _newest_measured(self) -> int | None:
@@ -114,7 +111,8 @@ class PumpHistory:
             counts = counts.covering(end - begin)
         programme = self.programme(begin, end, counts)
         per_day = counts.per_day if counts.days == end - begin else None
-        return Interval(self.fills[index].filled_ml, self.fills[index + 1].aspirated_ml, programme, per_day)
+        filled_ml, aspirated_ml = self.fills[index].filled_ml, self.fills[index + 1].aspirated_ml
+        return Interval(filled_ml, aspirated_ml, programme, per_day, most_boluses_per_day(programme))
 
     def _taught(
         self, known: PumpKnowledge, interval: Interval, newest: bool, rules: RefillRules
@@ -151,6 +149,11 @@ class PumpHistory:
             usual=belief.usual(exposed, habit_sd) if programmed_ml > 0 else None,
             rules=rules,
         )
+
+
+def most_boluses_per_day(programme: Iterable[PumpSetting | Stretch]) -> float:
+    """The most boluses per day that the lockout gives anywhere in a programme."""
+    return max([row.max_boluses_per_day for row in programme if row.allows_boluses], default=0.0)
 
 
 def habit_sd_per_day(known: PumpKnowledge, allowed_per_day: float, rules: RefillRules) -> float:

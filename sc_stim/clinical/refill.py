@@ -17,7 +17,7 @@ from sc_stim.clinical.delivery import day_number, day_programmed, exposure, inst
 from sc_stim.clinical.drugs import Formulary, UnknownDrug, shipped_formulary
 from sc_stim.clinical.empty_time import EmptyTime
 from sc_stim.clinical.flow_belief import FlowRatio
-from sc_stim.clinical.pump_history import PumpHistory, PumpKnowledge, habit_sd_per_day
+from sc_stim.clinical.pump_history import PumpHistory, PumpKnowledge, habit_sd_per_day, most_boluses_per_day
 from sc_stim.clinical.pump_record import PumpRecord
 from sc_stim.clinical.reconciliation import Reconciliation
 from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
@@ -155,9 +155,7 @@ class _Judgement:
         self.known: PumpKnowledge = history.learn(rules)
         self.programme = history.programme(self.fill_day, inf, history.counted(self.fill_day, now))
         self.stability = formulary.stability(self.pump.drugs, first_fill=self.fill_number == 1)
-        self.allowed_per_day = max(
-            (row.max_boluses_per_day for row in self.programme if row.allows_boluses), default=0.0
-        )
+        self.allowed_per_day = most_boluses_per_day(self.programme)
         self.rates, self.high_rate = self._bolus_rates()
         self.empty_time = EmptyTime(
             self.fill.filled_ml - floor_ml, rules.syringe_sd_ml, self.known.belief, self.rates, self.programme
@@ -225,9 +223,9 @@ class _Judgement:
         return self.rules.empty_chance_early_boluses if early else self.rules.empty_chance
 
     def _expected_residual_ml(self) -> float:
-        mean_rate = sum(weight * rate for weight, rate in self.rates)
-        exposed = exposure(self.programme, mean_rate, self.now - self.fill_day)
-        programmed_ml = exposed.known_ml + mean_rate * exposed.ml_per_rate
+        rate = self.empty_time.mean_rate
+        exposed = exposure(self.programme, rate, self.now - self.fill_day)
+        programmed_ml = exposed.known_ml + rate * exposed.ml_per_rate
         return max(0.0, self.fill.filled_ml - self.known.belief.ratio * programmed_ml)
 
     def _flags(self) -> tuple[str, ...]:

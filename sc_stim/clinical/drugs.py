@@ -6,12 +6,14 @@ block: textbook ranges are far wider than consensus ceilings (clinical rules, se
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 from sc_stim.clinical import reference
 from sc_stim.clinical.pump_record import DrugInPump
 from sc_stim.clinical.reference import Figure
+from sc_stim.clinical.refusal import Refused
 from sc_stim.clinical.units import convert
 
 # From the most to the least dangerous when the drug stops; each drug of the formulary names one of these.
@@ -113,6 +115,20 @@ def formulary_from(document: dict[str, Any]) -> Formulary:
 @cache
 def shipped_formulary() -> Formulary:
     return formulary_from(reference.load("drugs.json"))
+
+
+def daily_dose_mg(
+    drug: DrugInPump, ml_per_day: float, at: datetime, bridge_ends_at: datetime | None = None
+) -> float | Refused:
+    """Programmed dose per day. During a bridge bolus the catheter still holds the old concentration: refused."""
+    if drug.mg_per_ml is None:
+        return Refused("unknown_concentration", f"record the concentration of {drug.name}")
+    if bridge_ends_at is not None and at < bridge_ends_at:
+        return Refused(
+            "bridge_bolus",
+            f"a bridge bolus runs until {bridge_ends_at}: until then the dose is not that of the new drug",
+        )
+    return drug.mg_per_ml * ml_per_day
 
 
 def _drug(name: str, entry: dict[str, Any]) -> Drug:

@@ -195,10 +195,9 @@ class _Judgement:
 
     def _clocks(self, earliest_empty: float | None) -> tuple[Clock, ...]:
         fill_date = local_date(self.fill_day, self.zone)
-        low_reservoir = self._low_reservoir_date()
         dates = (
             (EMPTY_PROBABILITY, self._date(earliest_empty - _NOON if earliest_empty is not None else None)),
-            (LOW_RESERVOIR, low_reservoir),
+            (LOW_RESERVOIR, self._low_reservoir_date()),
             (DRUG_STABILITY, fill_date + timedelta(days=self.stability.value)),
             (MAX_INTERVAL, fill_date + timedelta(days=self.rules.max_interval_d)),
             (END_OF_SERVICE, self.pump.end_of_service),
@@ -206,9 +205,7 @@ class _Judgement:
         return tuple(Clock(name, day) for name, day in dates if day is not None)
 
     def _low_reservoir_date(self) -> date | None:
-        """When the pump's own arithmetic reaches its alarm, with as many boluses as may be taken, less the
-        margin.
-        """
+        """When the pump's own arithmetic reaches its alarm, with many boluses taken, less the margin."""
         volume_ml = self.fill.filled_ml - self._alarm_ml()
         day = day_programmed(self.programme, self.high_rate, volume_ml)
         reached = self._date(self._day(day))

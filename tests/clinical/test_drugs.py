@@ -1,11 +1,21 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from sc_stim.clinical import reference
-from sc_stim.clinical.drugs import WITHDRAWAL_CLASSES, UnknownDrug, formulary_from, shipped_formulary
+from sc_stim.clinical.drugs import (
+    WITHDRAWAL_CLASSES,
+    UnknownDrug,
+    daily_dose_mg,
+    formulary_from,
+    shipped_formulary,
+)
 from sc_stim.clinical.pump_record import DrugInPump
 from sc_stim.clinical.reference import ReferenceDataError
+from sc_stim.clinical.refusal import Refused
 
 FORMULARY = shipped_formulary()
+AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def in_pump(name: str, mg_per_ml: float = 1.0) -> DrugInPump:
@@ -71,6 +81,24 @@ def test_allowed_boluses_count_towards_the_dose() -> None:
 
 def test_a_drug_without_known_concentration_has_no_dose_to_judge() -> None:
     assert FORMULARY.limit_warnings([DrugInPump(name="morphine")], flow_ml_per_day=5) == []
+
+
+def test_the_dose_is_flow_times_concentration() -> None:
+    assert daily_dose_mg(in_pump("morphine", 10), 0.2, AT) == 2.0
+
+
+def test_while_a_bridge_bolus_runs_no_dose_is_named() -> None:
+    running = daily_dose_mg(in_pump("morphine", 10), 0.2, AT, bridge_ends_at=AT + timedelta(hours=5))
+    over = daily_dose_mg(in_pump("morphine", 10), 0.2, AT, bridge_ends_at=AT)
+    assert isinstance(running, Refused)
+    assert running.reason == "bridge_bolus"
+    assert over == 2.0
+
+
+def test_without_a_concentration_no_dose_is_named() -> None:
+    found = daily_dose_mg(DrugInPump(name="morphine"), 0.2, AT)
+    assert isinstance(found, Refused)
+    assert found.reason == "unknown_concentration"
 
 
 def test_every_drug_has_a_stability_and_a_withdrawal_class() -> None:

@@ -327,11 +327,14 @@ def broker() -> None:
     "--shards", multiple=True, default=("0-7", "8-f"), show_default=True, help="Of each ingest process."
 )
 @click.option("--port", type=int, default=1883, show_default=True)
+@click.option("--address", default="", help="Listen only here, e.g. 127.0.0.1; without it, everywhere.")
 @click.option("--user", help="Owner of the files: who Mosquitto runs as.")
 @click.option(
     "--plugin", type=click.Path(path_type=Path), help="Path of the dynamic-security plugin where it will run."
 )
-def init_broker(out: Path, shards: tuple[str, ...], port: int, user: str | None, plugin: Path | None) -> None:
+def init_broker(
+    out: Path, shards: tuple[str, ...], port: int, address: str, user: str | None, plugin: Path | None
+) -> None:
     """Write Mosquitto's configuration and its first accounts. Example: sc-stim broker init --out /mosquitto/data"""
     from urllib.parse import unquote, urlsplit
 
@@ -348,7 +351,7 @@ def init_broker(out: Path, shards: tuple[str, ...], port: int, user: str | None,
         admin_password=unquote(admin),
         ingest_password=settings.mqtt_password,
         shards=shards,
-        listeners=[Listener(port)],
+        listeners=[Listener(port, address)],
         plugin=plugin or find_plugin(),
         user=user,
     )

@@ -109,7 +109,13 @@ class LaneRunner:
                 self._canary.lose()
                 back_off.wait(self._stopping)
         writer.join()
-        self._say_goodbye()
+        try:
+            self._session.close()  # with the acknowledgements of the batch that was being written
+        except OSError as error:
+            self._log_loss("ingest_closed", error)
+
+    def _log_loss(self, event: str, error: OSError) -> None:
+        log.warning(event, lane=self._lane.name, why=f"{type(error).__name__}: {error}")
 
     # --- the reading thread ---
 
@@ -126,15 +132,6 @@ class LaneRunner:
             self._session.finish([delivery])
         else:
             self._inbox.put(delivery)
-
-    def _say_goodbye(self) -> None:
-        """Send the acknowledgements of the batch that was being written when we were told to stop."""
-        if not self._session.ready:
-            return
-        try:
-            self._session.close()
-        except OSError as error:
-            log.warning("ingest_closed", lane=self._lane.name, why=f"{type(error).__name__}: {error}")
 
     # --- the writing thread ---
 

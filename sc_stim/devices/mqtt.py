@@ -162,14 +162,14 @@ class MqttSession:
         self._check(self._client.loop_misc())
 
     def close(self) -> None:
-        """Send what was handed in and say goodbye; the session and what it holds stay at the broker."""
-        deadline = time.monotonic() + CLOSE_TIMEOUT_S
-        self._hand_over()
-        self._ready = False
-        self._client.disconnect()
-        while self._client.socket() is not None and time.monotonic() < deadline:
-            self._wait(0.1)
-            self._check(self._client.loop_write())
+        """Send what was handed in and say goodbye, for good; the session and what it holds stay at the broker."""
+        try:
+            if self._ready:
+                self._say_goodbye()
+        finally:
+            self.drop()
+            self._wake_read.close()
+            self._wake_write.close()
 
     def drop(self) -> None:
         """Cut the line, so that everything unacknowledged comes again on the next connection."""
@@ -179,6 +179,14 @@ class MqttSession:
             sock.close()
 
     # --- inside ---
+
+    def _say_goodbye(self) -> None:
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        self._hand_over()
+        self._client.disconnect()
+        while self._client.socket() is not None and time.monotonic() < deadline:
+            self._wait(0.1)
+            self._check(self._client.loop_write())
 
     def _make_client(self) -> _Client:
         version = paho.MQTTv5 if self._address.version == 5 else paho.MQTTv311

@@ -56,7 +56,7 @@ def add_treatment(
     session.flush()
     detail = {"treatment": str(treatment.public_id)}
     audit.record(session, actor, "treatment.create", "patient", patient.public_id, detail, at=at)
-    outbox.ask(session, outbox.PAIN, [patient.id], at)
+    outbox.ask(session, outbox.PAIN, [patient.id], at, since=_news_since(at, treatment.started_on))
     return treatment
 
 
@@ -70,11 +70,13 @@ def change_treatment(
     at: dt.datetime,
 ) -> None:
     """Raises FieldRefused."""
+    started_before = treatment.started_on
     changed = _change(session, treatment, changes)
     _check_treatment(treatment)
     detail = {"treatment": str(treatment.public_id), "changed": changed}
     audit.record(session, actor, "treatment.change", "patient", patient.public_id, detail, at=at)
-    outbox.ask(session, outbox.PAIN, [patient.id], at)
+    since = _news_since(at, min(started_before, treatment.started_on))
+    outbox.ask(session, outbox.PAIN, [patient.id], at, since=since)
 
 
 def add_assessment(
@@ -177,6 +179,11 @@ def record_about(
     kind, subject = ("patient", device.patient) if device.patient else ("device", device)
     detail = {"device": str(device.public_id)} | dict(detail or {})
     audit.record(session, actor, action, kind, subject.public_id, detail, at=at)
+
+
+def _news_since(at: dt.datetime, day: dt.date) -> dt.datetime:
+    """A treatment entered later than it began is news of that day, in whatever zone: the days since are judged anew."""
+    return min(at, dt.datetime.combine(day, dt.time(), dt.UTC) - _DATE_LINE)
 
 
 def _check_treatment(treatment: Treatment) -> None:

@@ -1,9 +1,14 @@
 """The care pathway of a patient through HTTP."""
 
+import datetime as dt
+from zoneinfo import ZoneInfo
+
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from tests.apps import As, both_databases
+from sc_stim.models import WorkItem
+from tests.apps import As, both_databases, read
 from tests.builders import create_patient, create_user
 from tests.trail import actions_on, entries, owed
 
@@ -27,6 +32,17 @@ def test_the_pathway_is_a_list_in_order_of_time(app: Flask, api: As) -> None:
     ]  # fmt: skip
     (entry,) = entries("treatment.change")
     assert entry.detail["changed"] == {"relief_pct": [60.0, 70.0], "outcome": None}
+
+
+def test_a_revision_entered_late_has_the_days_since_judged_again(app: Flask, api: As) -> None:
+    patient = create_patient()
+    caller, address = api(create_user(clinic=patient.clinic)), f"/patients/{patient.public_id}/treatments"
+    made = caller.post(address, {"kind": "revision_surgery", "started_on": "2026-11-02"}).json
+    [item] = read(select(WorkItem))
+    assert item.since < dt.datetime(2026, 11, 2, tzinfo=ZoneInfo("Pacific/Auckland"))
+    caller.patch(f"{address}/{made['id']}", {"started_on": "2026-10-05"})
+    [item] = read(select(WorkItem))
+    assert item.since < dt.datetime(2026, 10, 5, tzinfo=ZoneInfo("Pacific/Auckland"))
 
 
 def test_examinations_are_recorded_and_amended(app: Flask, api: As) -> None:

@@ -158,7 +158,8 @@ def _judge_fill(session: Session, pump: Device, fill: Fill, replaces: Fill | Non
     if fill.measured_after_ml is not None:
         flags += pocket_fill_flags(fill.filled_ml, fill.measured_after_ml, case.reservoir_ml, shipped_rules())
     fill.reconciliation = _as_json(judged, flags) if judged and fill.aspirated_ml is not None else None
-    fill.flags = list(dict.fromkeys([*(flag.name for flag in flags), *_drug_flags(fill)]))
+    of_drugs = _drug_flags(fill, ZoneInfo(case.timezone))
+    fill.flags = list(dict.fromkeys([*(flag.name for flag in flags), *of_drugs]))
 
 
 def _reconcile(case: RefillCase, fill: RecordedFill) -> Reconciliation | None:
@@ -179,9 +180,9 @@ def _as_json(judged: Reconciliation, flags: Iterable[Flag]) -> dict[str, Any]:
     }
 
 
-def _drug_flags(fill: Fill) -> Iterator[str]:
+def _drug_flags(fill: Fill, zone: ZoneInfo) -> Iterator[str]:
     """An expired or unknown drug that is in the pump has to be on record, and to be seen."""
-    if fill.drug_expires_on is not None and fill.drug_expires_on < fill.at.date():
+    if fill.drug_expires_on is not None and fill.drug_expires_on < fill.at.astimezone(zone).date():
         yield EXPIRED_DRUG
     for drug in fill.drugs:
         try:

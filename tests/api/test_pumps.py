@@ -80,6 +80,18 @@ def test_an_expired_or_unknown_drug_is_on_record_and_flagged(app: Flask, api: As
 
 
 @pytest.mark.parametrize(
+    ("visit_at", "flags"), [("2026-11-22T22:59:00Z", []), ("2026-11-22T23:00:00Z", ["expired_drug"])]
+)
+def test_a_drug_expires_at_the_end_of_its_day_in_the_clinic(
+    app: Flask, api: As, visit_at: str, flags: list[str]
+) -> None:
+    pump = create_pump()
+    caller = api(create_user(clinic=pump.patient.clinic))
+    body = VISIT | {"at": visit_at, "drug_expires_on": "2026-11-22"}
+    assert caller.post(f"/pumps/{pump.public_id}/fills", body).json["flags"] == flags
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"filled_ml": 40.0}, "filled_ml"),

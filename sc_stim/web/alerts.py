@@ -79,8 +79,8 @@ def show_all() -> str:
         "empty": empty,
     }
     shown = page.render("alerts.html", **values)
-    seen = sorted({str(alert.patient.public_id) for alert in found[:PAGE_SIZE] if alert.patient})
-    audit.record(db.session, actor(), "alert.list", detail={"show": show, "patients": seen}, at=page.at())
+    seen = {"show": show, "patients": _patients_of(found[:PAGE_SIZE])}
+    audit.record(db.session, actor(), "alert.list", detail=seen, at=page.at())
     db.session.commit()
     return shown
 
@@ -97,7 +97,8 @@ def show_one(public_id: uuid.UUID) -> str:
         shelf_hours=SHELF_HOURS,
         comment_limit=COMMENT_LIMIT,
     )
-    audit.record(db.session, actor(), "alert.view", "alert", alert.public_id, at=page.at())
+    seen = {"patients": _patients_of([alert])}
+    audit.record(db.session, actor(), "alert.view", "alert", alert.public_id, seen, at=page.at())
     db.session.commit()
     return shown
 
@@ -158,6 +159,11 @@ def _do(public_id: uuid.UUID, act: Callable[[Alert], None], done: str) -> Respon
 def _alert(public_id: uuid.UUID, *, lock: bool = False) -> Alert:
     alert: Alert | None = find(db.session, Alert, actor().clinic_id, public_id, lock=lock)
     return alert or abort(404)
+
+
+def _patients_of(shown: Sequence[Alert]) -> list[str]:
+    """Whose names were on the screen."""
+    return sorted({str(alert.patient.public_id) for alert in shown if alert.patient})
 
 
 def _comment() -> str | None:

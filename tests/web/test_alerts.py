@@ -142,7 +142,9 @@ def test_every_look_at_an_alert_is_on_record(nurse, alert, visit):
     visitor.page(f"/alerts/{alert.public_id}")
     visitor.page("/alerts")
 
-    assert audited("alert.view")[0].subject == str(alert.public_id)
+    [view] = audited("alert.view")
+    assert view.subject == str(alert.public_id)
+    assert view.detail["patients"] == [str(alert.patient.public_id)]
     assert audited("alert.list")[0].detail["patients"] == [str(alert.patient.public_id)]
 
 

@@ -86,7 +86,7 @@ def show_quarantined(quarantine_id: uuid.UUID) -> dict[str, Any]:
 @requires("quarantine.replay")
 @quarantine.response(200, ReplaySchema)
 def replay_quarantined(quarantine_id: uuid.UUID) -> dict[str, str]:
-    """Try to take the message once more, as when the device has been registered since."""
+    """Try to take the message once more, as when the device has been given its patient since."""
     row = find_or_404(Quarantine, quarantine_id)
     [(_, outcome)] = ingest.replay(db.session(), [row.public_id], clock.now())
     audit("quarantine.replay", "quarantine", row.public_id, outcome=outcome)

@@ -97,7 +97,8 @@ class TruePump:
 def follow(scenario: Scenario, rng: np.random.Generator, tally: Tally) -> None:
     """One pump from its implant through its refills."""
     pump = TruePump(scenario, rng)
-    at, fills, counts = START, [Fill(at=START, filled_ml=scenario.reservoir_ml)], []
+    at, fills = START, [Fill(at=START, filled_ml=scenario.reservoir_ml)]
+    counts: list[BolusCount] = []
     for number in range(scenario.fills):
         pump.next_interval()
         if scenario.jump_at == number:

@@ -60,6 +60,7 @@ class StimulatorSim:
         self.settings: StimulatorSettings = stimulator.settings[0]
         self.charges = True
         self.flat = False  # the battery is empty: off until charged or replaced
+        self._charge_missed = False
         self.open_contacts: frozenset[int] = frozenset()
         self._losses: list[Loss] = []
         self._off_since: dt.datetime | None = None
@@ -105,7 +106,7 @@ class StimulatorSim:
         if self._battery_pct > 0:
             return []
         self._battery_pct, self.flat = 0.0, True
-        return [*self._act("switch_off"), event(at, "charge_missed", "raised", battery_pct=0)]
+        return [*self._act("switch_off"), *self._miss_charge()]
 
     def _end_of_day(self) -> list[Emission]:
         self._evening += DAY
@@ -119,15 +120,18 @@ class StimulatorSim:
         if self._battery_pct > CHARGE_BELOW_PCT:
             return []
         if not (self.charges and remembers):
-            return [event(self.at, "charge_missed", "raised", battery_pct=round(self._battery_pct))]
+            return self._miss_charge()
         target = self._rng.uniform(90, 100)
         self._charged_s += (target - self._battery_pct) / CHARGE_PCT_PER_H * 3600
         self._battery_pct = target
-        return self._revive() if self.flat else []
+        revived = self._act("switch_on") if self.flat else []
+        cleared = [event(self.at, "charge_missed", "cleared")] if self._charge_missed else []
+        self.flat = self._charge_missed = False
+        return [*revived, *cleared]
 
-    def _revive(self) -> list[Emission]:
-        self.flat = False
-        return [*self._act("switch_on"), event(self.at, "charge_missed", "cleared")]
+    def _miss_charge(self) -> list[Emission]:
+        self._charge_missed = True
+        return [event(self.at, "charge_missed", "raised", battery_pct=round(self._battery_pct))]
 
     # --- acts
 

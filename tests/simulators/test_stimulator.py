@@ -170,3 +170,12 @@ def test_a_new_programme_is_reported_as_set() -> None:
 def test_an_act_outside_the_table_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="leave_mri is impossible while on"):
         running().leave_mri()
+
+
+def test_a_missed_charge_is_over_with_the_next_charge() -> None:
+    device = running()
+    told = device.advance(BEGIN + 200 * DAY)
+    changes = [emission.body["state"] for emission in told if emission.body["kind"] == "charge_missed"]
+    assert {"raised", "cleared"} == set(changes)
+    assert all(earlier == "raised" for earlier, later in itertools.pairwise(changes) if later == "cleared")
+    assert not device.flat

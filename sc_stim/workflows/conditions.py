@@ -57,6 +57,7 @@ def judge_conditions(
         if judged.judge_again_at:
             again[device.id] = judged.judge_again_at
     _note(session, over, at)
+    _end_of_explanted(session, subjects, at)
     return again
 
 
@@ -97,6 +98,15 @@ def _note(session: Session, over: list[alerts.Condition], at: dt.datetime) -> No
     for condition in over:
         if condition.effect_key not in alerted:
             alerts.record_finding(session, condition, at=at)
+
+
+def _end_of_explanted(session: Session, ids: Collection[int], at: dt.datetime) -> None:
+    """What an explanted device was alerted for holds no more: its refill, too."""
+    explanted = select(Device.id).where(Device.id.in_(ids), Device.explanted_on.is_not(None))
+    open_keys = select(Alert.open_key).where(Alert.device_id.in_(explanted), Alert.open_key.is_not(None))
+    for key in session.scalars(open_keys.order_by(Alert.id)).all():
+        if key is not None:
+            alerts.return_to_normal(session, key, at=at)
 
 
 def _condition(

@@ -79,9 +79,10 @@ class Settings:
     database_url: str = _setting(
         _url("postgresql+psycopg", "postgresql", "sqlite"),
         "PostgreSQL (postgresql://user:password@host/name) or SQLite (sqlite:////path/to/file.db)",
+        repr=False,
     )
     redis_url: str = _setting(
-        _url("redis", "rediss", "redis+socket"), "Redis or Valkey: Celery's queue, sign-in throttle"
+        _url("redis", "rediss", "redis+socket"), "Redis or Valkey: Celery's queue, sign-in throttle", repr=False
     )
     mqtt_url: str = _setting(_url("mqtt", "mqtts"), "the broker, as mqtt://host:port or mqtts://host:port")
     mqtt_username: str = _setting(_text, "prefix of the ingest accounts at the broker", default="ingest")

@@ -82,7 +82,9 @@ class Settings:
         repr=False,
     )
     redis_url: str = _setting(
-        _url("redis", "rediss", "redis+socket"), "Redis or Valkey: Celery's queue, sign-in throttle", repr=False
+        _url("redis", "rediss", "redis+socket"),
+        "Redis or Valkey: Celery's queue, sign-in throttle",
+        repr=False,
     )
     mqtt_url: str = _setting(_url("mqtt", "mqtts"), "the broker, as mqtt://host:port or mqtts://host:port")
     mqtt_username: str = _setting(_text, "prefix of the ingest accounts at the broker", default="ingest")

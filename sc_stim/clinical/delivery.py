@@ -95,7 +95,7 @@ def day_programmed(programme: Iterable[Stretch], boluses_per_day: float, volume_
 
 
 class CountedBoluses(Struct, frozen=True):
-    """Boluses known for part of an interval."""
+    """Boluses known for so many days of an interval."""
 
     count: float = 0.0
     days: float = 0.0
@@ -107,6 +107,9 @@ class CountedBoluses(Struct, frozen=True):
     def covering(self, days: float) -> "CountedBoluses":
         """The same rate for so many days."""
         return CountedBoluses(self.per_day * days, days)
+
+
+NOTHING_COUNTED: Final = CountedBoluses()
 
 
 def counted_boluses(counts: Iterable[BolusCount], begin: float, end: float, zone: tzinfo) -> CountedBoluses:
@@ -139,21 +142,19 @@ def stretches(
         right = min(end, starts[index + 1]) if index + 1 < len(settings) else end
         if right <= left:
             continue
-        for part_left, part_right, per_day in (
-            (left, min(right, counted_until), counted.per_day),
-            (max(left, counted_until), right, None),
-        ):
-            if part_right > part_left:
-                found.append(
-                    Stretch(
-                        part_right - part_left,
-                        setting.flow_ml_per_day,
-                        setting.bolus_ml,
-                        setting.max_boluses_per_day,
-                        per_day,
-                    )
-                )
+        known_until = min(right, counted_until)
+        if known_until > left:
+            found.append(_stretch(setting, known_until - left, counted.per_day))
+            left = known_until
+        if right > left:
+            found.append(_stretch(setting, right - left, None))
     return found
+
+
+def _stretch(setting: PumpSetting, days: float, counted_per_day: float | None) -> Stretch:
+    return Stretch(
+        days, setting.flow_ml_per_day, setting.bolus_ml, setting.max_boluses_per_day, counted_per_day
+    )
 
 
 def _local_midnight(day: date, zone: tzinfo) -> float:

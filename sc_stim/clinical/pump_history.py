@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from sc_stim.clinical.bolus_use import BolusHabit
 from sc_stim.clinical.delivery import (
+    NOTHING_COUNTED,
     CountedBoluses,
     Exposure,
     Stretch,
@@ -61,7 +62,7 @@ class PumpHistory:
 
     def counted(self, begin: float, end: float) -> CountedBoluses:
         if not self.pump.boluses:
-            return CountedBoluses()
+            return NOTHING_COUNTED
         return counted_boluses(self.pump.boluses, begin, end, self.zone)
 
     def programme(self, begin: float, end: float, counted: CountedBoluses) -> list[Stretch]:
@@ -76,9 +77,7 @@ class PumpHistory:
 
         Of the running interval only the counted boluses are known.
         """
-        most_per_day = max(
-            (row.max_boluses_per_day for row in self.settings if row.allows_boluses), default=0.0
-        )
+        most_per_day = most_boluses_per_day(self.settings)
         never_measured = drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules)
         known = PumpKnowledge(never_measured, BolusHabit())
         newest = self._newest_measured()

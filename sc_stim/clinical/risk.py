@@ -37,6 +37,8 @@ class Reason(StrEnum):
     POSSIBLE_OVER_INFUSION = "possible_over_infusion"
 
 
+# A pump that has stopped, or of which nothing is known, counts as empty since an hour.
+_AS_IF_EMPTY_H = -1.0
 _WITHDRAWAL_REASONS = {
     "life_threatening": Reason.LIFE_THREATENING_WITHDRAWAL,
     "severe": Reason.SEVERE_WITHDRAWAL,
@@ -62,11 +64,10 @@ class PumpAtRisk:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Risk:
-    """Sorts most dangerous first: stopped pumps, then by weighted hours. `hours_until_empty` counts to the
-    earliest empty moment; None: unknown or never.
+    """Sorts most dangerous first: stopped pumps, then by weighted hours.
 
-    `weighted_hours` is that time (or the due date, see data/risk.json) divided by the danger of the drug and
-    of the circumstances.
+    `hours_until_empty` counts to the earliest empty moment; None: unknown or never. `weighted_hours` is that
+    time (or the due date, see data/risk.json) divided by the danger of the drug and of the circumstances.
     """
 
     running: bool
@@ -113,27 +114,27 @@ def shipped_rules() -> RiskRules:
 def judge_risk(pump: PumpAtRisk, at: datetime, rules: RiskRules | None = None) -> Risk:
     """The place of one pump on the worklist at `at`."""
     rules = rules or shipped_rules()
-    until_empty, until_due = _hours_until_empty(pump, at), _hours_until_due(pump, at)
+    until_empty, until_due = _hours_until_empty(pump.forecast, at), _hours_until_due(pump, at)
     hours = min(until_empty, until_due + rules.due_before_empty_h)
+    if pump.therapy_stopped or isinstance(pump.forecast, Refused):
+        hours = _AS_IF_EMPTY_H
     weight = _weight(pump, rules)
     # Past the moment, danger grows with the weight instead of being divided by it.
     weighted = hours / weight if hours > 0 else hours * weight
-    known = until_empty if isinstance(pump.forecast, Forecast) and until_empty < inf else None
     return Risk(
         running=not pump.therapy_stopped,
         weighted_hours=weighted,
         label=_label(weighted, pump, rules),
-        hours_until_empty=known,
+        hours_until_empty=until_empty if until_empty < inf else None,
         reasons=tuple(_reasons(pump, until_empty, until_due)),
     )
 
 
-def _hours_until_empty(pump: PumpAtRisk, at: datetime) -> float:
-    if pump.therapy_stopped or isinstance(pump.forecast, Refused):
-        return -1.0
-    if pump.forecast.earliest_empty is None:
+def _hours_until_empty(forecast: Forecast | Refused, at: datetime) -> float:
+    """Infinite when it never is, or when nobody knows."""
+    if isinstance(forecast, Refused) or forecast.earliest_empty is None:
         return inf
-    return (pump.forecast.earliest_empty - at) / timedelta(hours=1)
+    return (forecast.earliest_empty - at) / timedelta(hours=1)
 
 
 def _hours_until_due(pump: PumpAtRisk, at: datetime) -> float:
@@ -165,11 +166,10 @@ def _label(weighted_hours: float, pump: PumpAtRisk, rules: RiskRules) -> RiskLab
 
 
 def _reasons(pump: PumpAtRisk, until_empty: float, until_due: float) -> Iterator[Reason]:
-    refused = isinstance(pump.forecast, Refused)
     facts = (
         (pump.therapy_stopped, Reason.THERAPY_STOPPED),
-        (refused, Reason.NO_FORECAST),
-        (not refused and not pump.therapy_stopped and until_empty <= 0, Reason.MAY_BE_EMPTY),
+        (isinstance(pump.forecast, Refused), Reason.NO_FORECAST),
+        (until_empty <= 0, Reason.MAY_BE_EMPTY),
         (until_due <= 0, Reason.OVERDUE),
         (pump.missed_visits > 0, Reason.MISSED_VISITS),
         (not pump.reachable, Reason.UNREACHABLE),

@@ -49,6 +49,7 @@ def test_a_stopped_pump_stands_above_everything() -> None:
     assert stopped < risk(due(-5), "life_threatening")
     assert stopped.label is RiskLabel.HIGH
     assert Reason.THERAPY_STOPPED in stopped.reasons
+    assert stopped.hours_until_empty == 61 * 24
 
 
 def test_of_two_stopped_pumps_the_more_dangerous_drug_stands_first() -> None:

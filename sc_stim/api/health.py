@@ -108,10 +108,8 @@ def _add_counts(registry: CollectorRegistry) -> None:
         for value, number in db.session.execute(statement):
             gauge.labels(value).set(number)
 
-    in_use = select(Device.kind, func.count()).where(
-        Device.implanted_on.is_not(None), Device.explanted_on.is_(None)
-    )
-    count("sc_stim_devices", "Implanted devices", "kind", in_use.group_by(Device.kind))
+    in_use = select(Device.kind, func.count()).where(Device.in_use)
+    count("sc_stim_devices", "Devices that somebody lives with", "kind", in_use.group_by(Device.kind))
     alerts = select(Alert.severity, func.count()).where(Alert.open_key.is_not(None)).group_by(Alert.severity)
     count("sc_stim_open_alerts", "Alerts that are not closed", "severity", alerts)
     waiting = select(Quarantine.reason, func.count()).where(Quarantine.replayed_at.is_(None))

@@ -61,6 +61,8 @@ def silence(watched: Watched, at: datetime, rule: SilenceRule | None = None) -> 
     rule = rule or shipped_table().silence
     if watched.explanted_at is not None and watched.explanted_at <= at:
         return None
+    if not watched.report_interval:
+        return None
     if at < silent_from(watched, rule):
         return None
     known_at = last_known_at(watched)

@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     CORRECTED = "corrected"
-    SUSPECT = "suspect"  # later than clock and queue explain: store, do not act as if it were now
+    SUSPECT = "suspect"  # later than clock and queue explain: stored by its own time, so alarms count as late
     IMPOSSIBLE = "impossible"  # quarantine
 
 

@@ -4,7 +4,18 @@ import datetime as dt
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, Text, UniqueConstraint, select
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from sc_stim.extensions import db
@@ -67,6 +78,16 @@ class Device(Versioned, db.Model):
     patient: Mapped[Patient | None] = relationship(back_populates="devices")
     state: Mapped["DeviceState | None"] = relationship(viewonly=True)
     leads: Mapped[list["Lead"]] = relationship(order_by="Lead.position", cascade="all, delete-orphan")
+
+    @hybrid_property
+    def in_use(self) -> bool:
+        """Somebody lives with it: implanted or, where nobody entered the date, assigned to a patient."""
+        return self.explanted_on is None and (self.implanted_on is not None or self.patient_id is not None)
+
+    @in_use.inplace.expression
+    @classmethod
+    def _in_use_sql(cls) -> ColumnElement[bool]:
+        return cls.explanted_on.is_(None) & (cls.implanted_on.is_not(None) | cls.patient_id.is_not(None))
 
     @property
     def status(self) -> str:

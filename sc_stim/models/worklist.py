@@ -57,7 +57,7 @@ def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
         .outerjoin(Alert, about_silence)
-        .where(Device.implanted_on.is_not(None), Device.explanted_on.is_(None), is_silent(at))
+        .where(Device.in_use, is_silent(at))
         .order_by(DeviceState.measured_at.is_not(None), _known_at(), Device.id)
     )
     return session.execute(in_clinic(statement, Device, clinic_id).limit(limit)).all()
@@ -66,7 +66,8 @@ def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int
 def is_silent(at: dt.datetime) -> ColumnElement[bool]:
     """The rule of clinical.silence in SQL, for a Device outer-joined with its DeviceState."""
     allowed_s = shipped_table().silence.intervals.value * Device.report_interval_s
-    return extract("epoch", _known_at()) + allowed_s <= at.timestamp()
+    expected = Device.report_interval_s > 0  # 0: this model has no telemetry
+    return expected & (extract("epoch", _known_at()) + allowed_s <= at.timestamp())
 
 
 def _known_at() -> ColumnElement[dt.datetime]:
@@ -103,6 +104,6 @@ def implanted_pumps(clinic_id: int) -> Select[Any]:
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
         .outerjoin(Forecast, Forecast.device_id == Device.id)
-        .where(Device.kind == "pump", Device.implanted_on.is_not(None), Device.explanted_on.is_(None))
+        .where(Device.kind == "pump", Device.in_use)
     )
     return in_clinic(statement, Device, clinic_id)

@@ -144,7 +144,7 @@ def _devices(session: Session, ids: list[int]) -> dict[int, tuple[Device, bool]]
     rows = session.execute(
         select(Device, Patient.phone)
         .outerjoin(Patient, Patient.id == Device.patient_id)
-        .where(Device.id.in_(ids), Device.implanted_on.is_not(None), Device.explanted_on.is_(None))
+        .where(Device.id.in_(ids), Device.in_use)
     )
     return {device.id: (device, bool(phone)) for device, phone in rows}
 

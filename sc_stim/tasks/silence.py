@@ -30,12 +30,11 @@ def find_silent(session: Session, at: dt.datetime) -> int:
 
 
 def _candidates(session: Session, at: dt.datetime) -> list[tuple[Device, DeviceState | None]]:
-    in_place = Device.implanted_on.is_not(None) & Device.explanted_on.is_(None)
     called_silent = select(Alert.device_id).where(Alert.condition.in_(KINDS), Alert.open_key.is_not(None))
     statement = (
         select(Device, DeviceState)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
-        .where((in_place & is_silent(at)) | Device.id.in_(called_silent))
+        .where((Device.in_use & is_silent(at)) | Device.id.in_(called_silent))
     )
     return [(device, state) for device, state in session.execute(statement)]
 

@@ -34,10 +34,7 @@ def ask_nightly(session: Session, at: dt.datetime) -> list[str]:
     for clinic_id, zone in session.execute(select(Clinic.id, Clinic.time_zone)).all():
         if _begin_slot(session, f"refills:{clinic_id}", zone, at):
             pumps = select(Device.id).where(
-                Device.clinic_id == clinic_id,
-                Device.kind == "pump",
-                Device.implanted_on.is_not(None),
-                Device.explanted_on.is_(None),
+                Device.clinic_id == clinic_id, Device.kind == "pump", Device.in_use
             )
             outbox.ask_all(session, outbox.REFILL, pumps, at)
             begun.append(f"refills:{clinic_id}")

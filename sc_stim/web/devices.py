@@ -72,7 +72,7 @@ def _lines(only_silent: bool, after: uuid.UUID | None) -> list[Line]:
         in_clinic(statement, Device, actor().clinic_id).order_by(Device.public_id).limit(PAGE_SIZE + 1)
     )
     if only_silent:
-        statement = statement.where(silent, Device.implanted_on.is_not(None), Device.explanted_on.is_(None))
+        statement = statement.where(silent, Device.in_use)
     if after:
         statement = statement.where(Device.public_id > after)
     rows = db.session.execute(statement).all()

@@ -80,7 +80,7 @@ def test_only_the_silent_ones(engineer, visit):
         ("FINE", 1, {}),
         ("SILENT", 9, {}),
         ("OUT", 9, {"explanted_on": AT.date()}),
-        ("SHELF", 9, {"implanted_on": None}),
+        ("SHELF", 9, {"implanted_on": None, "patient": None, "patient_id": None}),
     ):
         device = builders.create_pump(
             clinic=engineer.clinic, serial=serial, created_at=AT - 99 * HOUR, **dates

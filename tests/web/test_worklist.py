@@ -148,9 +148,9 @@ def test_an_old_forecast_says_how_old_it_is(clinic, nurse, visit):
     assert "computed 3 days ago" in visit(nurse).page("/worklist").texts("tr")[1]
 
 
-def test_pumps_taken_out_or_not_yet_implanted_need_no_refill(clinic, nurse, visit):
-    for dates in ({"explanted_on": AT.date()}, {"implanted_on": None}):
-        pump = builders.create_pump(clinic=clinic, **dates)
+def test_pumps_taken_out_or_on_the_shelf_need_no_refill(clinic, nurse, visit):
+    for values in ({"explanted_on": AT.date()}, {"implanted_on": None, "patient": None, "patient_id": None}):
+        pump = builders.create_pump(clinic=clinic, **values)
         create_forecast(pump=pump, days=1)
 
     page = visit(nurse).page("/worklist")
@@ -158,6 +158,13 @@ def test_pumps_taken_out_or_not_yet_implanted_need_no_refill(clinic, nurse, visi
     assert names(page) == []
     assert "Every implanted pump has a refill date." in page.within("without-forecast")
     assert page.within("refills").count("days 0") == 3
+
+
+def test_a_pump_of_a_patient_counts_though_nobody_entered_the_day_of_its_implant(clinic, nurse, visit):
+    pump = builders.create_pump(clinic=clinic, implanted_on=None)
+    create_forecast(pump=pump, days=1)
+
+    assert len(names(visit(nurse).page("/worklist"))) == 1
 
 
 def test_empty_lists_say_what_to_do(nurse, visit):

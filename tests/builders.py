@@ -116,6 +116,13 @@ def create_stimulator(
     return create_device(clinic=clinic, patient=patient, kind="stimulator", **{"leads": leads} | values)
 
 
+def put_on_shelf(device: Device) -> Device:
+    """Registered, but nobody's and not implanted."""
+    device.patient, device.implanted_on = None, None
+    db.session.commit()
+    return device
+
+
 def create_setting(*, device: Device, by: User | None = None, **values: Any) -> DeviceSetting:
     """What is prescribed: 0.5 mL/day without boluses for a pump, a programme for a stimulator."""
     pump = {"flow_ml_per_day": 0.5}

@@ -80,13 +80,14 @@ def test_only_the_silent_ones(engineer, visit):
         ("FINE", 1, {}),
         ("SILENT", 9, {}),
         ("OUT", 9, {"explanted_on": AT.date()}),
-        ("SHELF", 9, {"implanted_on": None, "patient": None, "patient_id": None}),
+        ("SHELF", 9, {}),
     ):
         device = builders.create_pump(
             clinic=engineer.clinic, serial=serial, created_at=AT - 99 * HOUR, **dates
         )
         at = AT - hours * HOUR
         builders.create_device_state(device=device, heard_at=at, measured_at=at)
+    builders.put_on_shelf(device)
     page = visit(engineer).page("/devices?show=silent")
 
     assert [row for row in page.texts("tr")[1:] if "SILENT" in row] == page.texts("tr")[1:]

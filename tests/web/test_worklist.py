@@ -149,8 +149,8 @@ def test_an_old_forecast_says_how_old_it_is(clinic, nurse, visit):
 
 
 def test_pumps_taken_out_or_on_the_shelf_need_no_refill(clinic, nurse, visit):
-    for values in ({"explanted_on": AT.date()}, {"implanted_on": None, "patient": None, "patient_id": None}):
-        pump = builders.create_pump(clinic=clinic, **values)
+    explanted = builders.create_pump(clinic=clinic, explanted_on=AT.date())
+    for pump in (explanted, builders.put_on_shelf(builders.create_pump(clinic=clinic))):
         create_forecast(pump=pump, days=1)
 
     page = visit(nurse).page("/worklist")

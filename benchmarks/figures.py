@@ -71,8 +71,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def shown(value: float) -> str:
-    """Three digits that mean something, thousands apart."""
+    """About three digits that mean something, thousands apart."""
     size = abs(value)
+    if 0 < size < 0.1:
+        return f"{value:.2g}"
     digits = 0 if size >= 100 or float(value).is_integer() else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
 

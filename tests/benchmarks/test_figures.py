@@ -42,7 +42,8 @@ def test_a_percentile_is_a_value_that_was_measured(share: float, value: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(12345.6, "12,346"), (99.94, "99.9"), (7.0, "7"), (1.234, "1.23"), (0.5, "0.500")]
+    ("value", "text"),
+    [(12345.6, "12,346"), (99.94, "99.9"), (7.0, "7"), (1.234, "1.23"), (0.5, "0.500"), (0.00042, "0.00042")],
 )
 def test_numbers_are_shown_with_the_digits_that_count(value: float, text: str) -> None:
     assert shown(value) == text

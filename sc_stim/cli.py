@@ -226,22 +226,42 @@ def list_quarantine(reason: str | None, limit: int) -> None:
 @click.option("--reason", help="All of one reason.")
 def replay_quarantine(ids: tuple[Any, ...], reason: str | None) -> None:
     """Try again, after what was wrong is mended. Example: sc-stim quarantine replay --reason no_patient"""
-    from sqlalchemy import select
+    from sqlalchemy import or_, select
 
     from sc_stim import clock
-    from sc_stim.devices.ingest import replay
     from sc_stim.models import Quarantine
 
     if not ids and not reason:
         raise click.UsageError("name messages by id, or all of one --reason")
-    with _app().app_context():
+    app = _app()
+    with app.app_context():
         wanted = list(ids)
         if reason:
-            wanted += _session().scalars(select(Quarantine.public_id).where(Quarantine.reason == reason))
-        outcomes = replay(_session(), wanted, clock.now())
-        _session().commit()
-    for public_id, outcome in outcomes:
-        click.echo(f"{public_id}\t{outcome}")
+            unsettled = or_(Quarantine.outcome.is_(None), Quarantine.outcome == "quarantined")
+            of_reason = select(Quarantine.public_id).where(Quarantine.reason == reason, unsettled)
+            wanted += _session().scalars(of_reason.order_by(Quarantine.id)).all()
+        for public_id in dict.fromkeys(wanted):
+            for outcome in _replay(_session(), public_id, app.config["AUDIT_SEAL_KEY"], clock.now()):
+                click.echo(f"{public_id}\t{outcome}")
+
+
+def _replay(session: Any, public_id: Any, seal_key: bytes, at: Any) -> list[str]:
+    """One message in a transaction of its own, so that a break loses nothing that was done; no outcome, no message."""
+    from sqlalchemy import select
+
+    from sc_stim.devices.ingest import replay
+    from sc_stim.models import Quarantine
+    from sc_stim.workflows import audit
+    from sc_stim.workflows.audit import INSTALLATION, Actor
+
+    outcomes = [outcome for _, outcome in replay(session, [public_id], at)]
+    for outcome in outcomes:
+        clinic_id = session.scalar(select(Quarantine.clinic_id).where(Quarantine.public_id == public_id))
+        actor = Actor(clinic_id or INSTALLATION, "installation", seal_key)
+        detail = {"outcome": outcome}
+        audit.record(session, actor, "quarantine.replay", "quarantine", public_id, detail, at=at)
+    session.commit()
+    return outcomes
 
 
 @main.group()

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical.alarms import shipped_table
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
 from sc_stim.clinical.refill import MODEL_VERSION, Forecast
@@ -20,6 +19,7 @@ from sc_stim.models import Alert, Device, Patient
 from sc_stim.models import Forecast as ForecastRow
 from sc_stim.tasks.work import Subjects
 from sc_stim.workflows import alerts
+from sc_stim.workflows.conditions import stopped_pumps
 from sc_stim.workflows.refilling import RefillCase, refill_case
 
 CONDITION = "refill_due"
@@ -36,7 +36,8 @@ def judge_refills(session: Session, subjects: Subjects, at: dt.datetime) -> Mapp
     """Forecast these pumps and keep the alert of each that is due."""
     cases = refill_case(session, list(subjects), at)
     devices = _devices(session, list(cases))
-    stopped, flagged = _stopped(session, list(cases)), _flagged(session, list(cases))
+    stopped = stopped_pumps(session, [device for device, _ in devices.values()], at)
+    flagged = _flagged(session, list(cases))
     bulk, rows = Bulk(session.connection()), []
     for device_id, case in sorted(cases.items()):
         if device_id not in devices:
@@ -147,15 +148,6 @@ def _devices(session: Session, ids: list[int]) -> dict[int, tuple[Device, bool]]
         .where(Device.id.in_(ids), Device.in_use)
     )
     return {device.id: (device, bool(phone)) for device, phone in rows}
-
-
-def _stopped(session: Session, ids: list[int]) -> set[int | None]:
-    stopping = [name for name, condition in shipped_table().conditions.items() if condition.stops_therapy]
-    holding = (State.UNACKNOWLEDGED, State.ACKNOWLEDGED, State.SHELVED)
-    statement = select(Alert.device_id).where(
-        Alert.device_id.in_(ids), Alert.condition.in_(stopping), Alert.state.in_(holding)
-    )
-    return set(session.scalars(statement))
 
 
 def _flagged(session: Session, ids: list[int]) -> dict[int | None, Alert]:

@@ -58,7 +58,8 @@ def _condition(device: Device, finding: SilenceFinding) -> alerts.Condition:
         name=finding.kind.value,
         severity=finding.severity.code,
         since=finding.since,
-        effect_key=alerts.condition_key(device.id, finding.kind.value, finding.since),
+        effect_key=alerts.condition_key(device.id, finding.kind.value, finding.since, finding.severity.code),
+        same_cause=alerts.condition_keys(device.id, finding.kind.value, finding.since),
         model_version=f"alarms-{shipped_table().version}",
         detail={"report_interval_s": device.report_interval_s},
     )

@@ -6,7 +6,7 @@ generation, so it stays owed. Judging twice does no effect twice.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 CHUNK = 1000
 CLAIM = dt.timedelta(minutes=5)
 LONGEST_BACK_OFF = dt.timedelta(hours=1)
+RETRIES = 10  # in each round, so that steady fresh work does not starve what failed
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,27 @@ def work_off(session: Session, judges: Mapping[str, Judge], *, until: dt.datetim
     """Do due work until none is left or the time is over. Commits; returns how much was done."""
     done = 0
     while clock.now() < until:
-        claimed = _claim(session, clock.now())
-        if not claimed:
+        was_idle = True
+        for claimed in _round(session):
+            was_idle = False
+            for kind, owed in _by_kind(claimed).items():
+                done += _do(session, judges, kind, owed)
+        if was_idle:
             break
-        for kind, owed in _by_kind(claimed).items():
-            done += _do(session, judges, kind, owed)
     return done
 
 
-def _claim(session: Session, at: dt.datetime) -> list[Owed]:
-    """Many rows that nobody tried before; when there are none, a single one that did not get done, by itself: whatever
-    ended its last judge, be it an error or the end of the whole process, takes no others along."""
-    return _take(session, at, WorkItem.attempts == 0, CHUNK) or _take(session, at, WorkItem.attempts > 0, 1)
+def _round(session: Session) -> Iterator[list[Owed]]:
+    """Many rows that nobody tried before; then some that did not get done, each by itself: whatever ended its last
+    judge, be it an error or the end of the whole process, takes no others along."""
+    fresh = _take(session, clock.now(), WorkItem.attempts == 0, CHUNK)
+    if fresh:
+        yield fresh
+    for _ in range(RETRIES):
+        tried = _take(session, clock.now(), WorkItem.attempts > 0, 1)
+        if not tried:
+            break
+        yield tried
 
 
 def _take(session: Session, at: dt.datetime, which: ColumnElement[bool], at_most: int) -> list[Owed]:

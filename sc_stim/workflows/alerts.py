@@ -31,7 +31,8 @@ class TransitionRefused(Conflict):
 class Condition:
     """A condition that holds (or held) for a patient or a device.
 
-    `effect_key` names its cause for ever, so that the same cause found twice is one alert.
+    `effect_key` names its cause for ever, so that the same cause found twice is one alert. `same_cause` names that
+    cause at every severity, where getting worse is news even after somebody dealt with it.
     """
 
     clinic_id: int
@@ -42,6 +43,7 @@ class Condition:
     since: dt.datetime
     effect_key: str
     model_version: str
+    same_cause: tuple[str, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,15 +56,22 @@ def open_key(name: str, *, device_id: int | None, patient_id: int | None) -> str
     return f"device:{device_id}:{name}" if device_id is not None else f"patient:{patient_id}:{name}"
 
 
-def condition_key(device_id: int, name: str, since: dt.datetime) -> str:
+def condition_key(device_id: int, name: str, since: dt.datetime, severity: str) -> str:
     """The effect key of a device's condition: the event and the judgement that find it make one alert."""
-    return f"condition:{device_id}:{name}:{since.astimezone(dt.UTC).isoformat()}"
+    return f"condition:{device_id}:{name}:{since.astimezone(dt.UTC).isoformat()}:{severity}"
+
+
+def condition_keys(device_id: int, name: str, since: dt.datetime) -> tuple[str, ...]:
+    """The effect keys of a device's condition at every severity."""
+    return tuple(condition_key(device_id, name, since, severity) for severity in SEVERITIES)
 
 
 def raise_alert(session: Session, condition: Condition, *, at: dt.datetime) -> Alert | None:
     """Open an alert, or tell the open one that its condition is raised again. None if this cause was dealt with."""
     alert = _open_alert(session, condition.open_key)
     if alert is None:
+        if _was_dealt_with(session, condition):
+            return None
         return _insert(session, condition, at, INITIAL_STATE, condition.open_key) or _open_alert(
             session, condition.open_key
         )
@@ -157,6 +166,13 @@ def _enter(
 def _open_alert(session: Session, key: str) -> Alert | None:
     statement = select(Alert).where(Alert.open_key == key).with_for_update()
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def _was_dealt_with(session: Session, condition: Condition) -> bool:
+    """Whether there was an alert of the same cause at this severity or a higher one; its own key says it, too."""
+    as_bad = SEVERITIES[SEVERITIES.index(condition.severity) :]
+    told = select(Alert.id).where(Alert.effect_key.in_(condition.same_cause), Alert.severity.in_(as_bad))
+    return bool(condition.same_cause) and session.scalar(told.limit(1)) is not None
 
 
 def _insert(session: Session, condition: Condition, at: dt.datetime, state: State, key: str | None) -> Alert | None:

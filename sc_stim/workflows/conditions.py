@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -24,6 +24,7 @@ from sc_stim.workflows import alerts
 
 REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken back, is for the chart
 WORST = "life_threatening"  # what stopping is taken for where the drugs in a pump are not known
+Opened = dict[int | None, list[Alert]]  # open alerts by device; a defaultdict
 SAMPLES: dict[str, Any] = {"pump": PumpSample, "stimulator": StimulatorSample}
 
 
@@ -38,20 +39,12 @@ def judge_conditions(
     table = shipped_table()
     wanted = select(Device).where(Device.id.in_(subjects), Device.explanted_on.is_(None)).order_by(Device.id)
     devices = session.scalars(wanted).all()
-    ids = [device.id for device in devices]
-    words, events = _newest_words(session, devices, table), _events(session, ids, at, table)
-    opened = _open_alerts(session, ids, table)
-    drugs = _withdrawal_classes(session, [device.id for device in devices if device.kind == "pump"])
+    opened = _open_alerts(session, [device.id for device in devices], table)
+    standing = _conditions(session, devices, opened, at, table)
     again: dict[int, dt.datetime] = {}
     over: list[alerts.Condition] = []
     for device in devices:
-        judged = conditions_now(
-            device.kind,
-            at,
-            newest_state=words.get(device.id),
-            events=events[device.id],
-            withdrawal_class=drugs.get(device.id, WORST),
-        )
+        judged = standing[device.id]
         _apply(session, device, judged, opened[device.id], at, table)
         over += _over(device, judged, subjects[device.id], table)
         if judged.judge_again_at:
@@ -59,6 +52,39 @@ def judge_conditions(
     _note(session, over, at)
     _end_of_explanted(session, subjects, at)
     return again
+
+
+def stopped_pumps(session: Session, devices: Collection[Device], at: dt.datetime) -> set[int]:
+    """Those whose therapy stands still now by what they said, whatever became of the alerts."""
+    table = shipped_table()
+    opened = _open_alerts(session, [device.id for device in devices], table)
+    standing = _conditions(session, devices, opened, at, table)
+    return {key for key, judged in standing.items() if any(held.stops_therapy for held in judged.now)}
+
+
+def _conditions(
+    session: Session, devices: Collection[Device], opened: Opened, at: dt.datetime, table: AlarmTable
+) -> dict[int, Conditions]:
+    words = _newest_words(session, devices, table)
+    events = _events(session, _reach_back(devices, opened, at), table)
+    drugs = _withdrawal_classes(session, [device.id for device in devices if device.kind == "pump"])
+    return {
+        device.id: conditions_now(
+            device.kind,
+            at,
+            newest_state=words.get(device.id),
+            events=events[device.id],
+            withdrawal_class=drugs.get(device.id, WORST),
+        )
+        for device in devices
+    }
+
+
+def _reach_back(devices: Collection[Device], opened: Opened, at: dt.datetime) -> dict[int, dt.datetime]:
+    """From when on each device's words count: never later than what an open alert of it stands on."""
+    return {
+        device.id: min([at - REACH_BACK, *(alert.since for alert in opened[device.id])]) for device in devices
+    }
 
 
 def _apply(
@@ -93,10 +119,10 @@ def _over(
 
 def _note(session: Session, over: list[alerts.Condition], at: dt.datetime) -> None:
     """Findings for the record, unless an alert told of the condition while it held."""
-    keys = [condition.effect_key for condition in over]
-    alerted = set(session.scalars(select(Alert.effect_key).where(Alert.effect_key.in_(keys)))) if keys else ()
+    keys = [key for condition in over for key in condition.same_cause]
+    alerted = set(session.scalars(select(Alert.effect_key).where(Alert.effect_key.in_(keys))))
     for condition in over:
-        if condition.effect_key not in alerted:
+        if alerted.isdisjoint(condition.same_cause):
             alerts.record_finding(session, condition, at=at)
 
 
@@ -124,13 +150,14 @@ def _condition(
         name=name,
         severity=severity.code,
         since=since,
-        effect_key=alerts.condition_key(device.id, name, since),
+        effect_key=alerts.condition_key(device.id, name, since, severity.code),
+        same_cause=alerts.condition_keys(device.id, name, since),
         model_version=f"alarms-{table.version}",
         detail=detail,
     )
 
 
-def _newest_words(session: Session, devices: Sequence[Device], table: AlarmTable) -> dict[int, ReportedState]:
+def _newest_words(session: Session, devices: Collection[Device], table: AlarmTable) -> dict[int, ReportedState]:
     """What each device said last of its state. A later sample without a state takes nothing back."""
     asserting = set[str]().union(*(condition.states_asserting for condition in table.conditions.values()))
     words: dict[int, ReportedState] = {}
@@ -163,8 +190,12 @@ def _state_since(session: Session, sample: Any, device_id: int, state: str) -> d
 
 
 def _events(
-    session: Session, ids: Collection[int], at: dt.datetime, table: AlarmTable
+    session: Session, begins: Mapping[int, dt.datetime], table: AlarmTable
 ) -> dict[int, list[DeviceEvent]]:
+    """The lasting events of each device from its beginning on."""
+    events: dict[int, list[DeviceEvent]] = defaultdict(list)
+    if not begins:
+        return events
     lasting = [
         kind
         for kind, effects in table.events.items()
@@ -175,23 +206,23 @@ def _events(
             DeviceEventRow.device_id, DeviceEventRow.kind, DeviceEventRow.measured_at, DeviceEventRow.received_at,
             DeviceEventRow.state, DeviceEventRow.seq,
         ).where(
-            DeviceEventRow.device_id.in_(ids),
+            DeviceEventRow.device_id.in_(begins),
             DeviceEventRow.kind.in_(lasting),
-            DeviceEventRow.measured_at > at - REACH_BACK,
+            DeviceEventRow.measured_at >= min(begins.values()),
         )
     )  # fmt: skip
-    events: dict[int, list[DeviceEvent]] = defaultdict(list)
     for device_id, kind, measured_at, received_at, state, seq in rows:
-        events[device_id].append(DeviceEvent(kind, measured_at, received_at, state, seq))
+        if measured_at >= begins[device_id]:
+            events[device_id].append(DeviceEvent(kind, measured_at, received_at, state, seq))
     return events
 
 
-def _open_alerts(session: Session, ids: Collection[int], table: AlarmTable) -> dict[int | None, list[Alert]]:
+def _open_alerts(session: Session, ids: Collection[int], table: AlarmTable) -> Opened:
     lasting = [name for name, condition in table.conditions.items() if not condition.momentary]
     statement = select(Alert).where(
         Alert.device_id.in_(ids), Alert.condition.in_(lasting), Alert.state != State.CLOSED
     )
-    opened: dict[int | None, list[Alert]] = defaultdict(list)
+    opened: Opened = defaultdict(list)
     for alert in session.scalars(statement):
         opened[alert.device_id].append(alert)
     return opened

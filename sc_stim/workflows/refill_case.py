@@ -1,7 +1,8 @@
 """What is on record about many pumps at once, as the refill forecast wants it."""
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,6 @@ from sc_stim.models import (
     ClinicClosure,
     Device,
     DeviceSetting,
-    DeviceState,
     Fill,
     Patient,
     PumpSample,
@@ -35,6 +35,8 @@ DAYS_PER_MONTH: Final = 365.25 / 12
 
 # Boluses of older times say little about today's use.
 _BOLUSES_REACH_BACK: Final = dt.timedelta(days=400)
+# A pump does not tell its battery and its alarm in every sample; what it said within a quarter still holds.
+_REPORTS_REACH_BACK: Final = dt.timedelta(days=90)
 # Counts from fewer of the samples a pump owes would pass off gaps as days without boluses.
 _COUNTED_SHARE: Final = 0.9
 
@@ -50,46 +52,71 @@ class RefillCase(PumpRecord, frozen=True, kw_only=True):
 
 
 def refill_case(session: Session, device_ids: Collection[int], at: dt.datetime) -> dict[int, RefillCase]:
-    """The cases of many pumps (a thousand at a time) in five statements. Ids that are no pump's are left out."""
+    """The cases of many pumps (a thousand at a time) in six statements. Ids that are no pump's are left out."""
     pumps = list(_pumps(session, device_ids))
     ids = [device.id for device, *_ in pumps]
+    reports = _reports(session, ids, at)
     settings, fills = settings_of(session, ids), fills_of(session, ids)
     closures = _closures(session, {clinic.id for _, clinic, *_ in pumps})
     with_boluses = [device_id for device_id in ids if any(row.bolus_ml for row in settings[device_id])]
     counts = _bolus_counts(session, with_boluses, at)
     return {
         device.id: _case(
-            device, clinic, patient, state, settings[device.id], fills[device.id], closures.get(clinic.id, ()),
-            _as_days(counts.get(device.id, ()), ZoneInfo(clinic.time_zone)),
+            device, clinic, patient, reports[device.id], settings[device.id], fills[device.id],
+            closures.get(clinic.id, ()), _as_days(counts.get(device.id, ()), ZoneInfo(clinic.time_zone)),
         )
-        for device, clinic, patient, state in pumps
+        for device, clinic, patient in pumps
     }  # fmt: skip
 
 
 def _pumps(session: Session, device_ids: Collection[int]) -> Iterator[Any]:
     statement = (
-        select(Device, Clinic, Patient, DeviceState)
+        select(Device, Clinic, Patient)
         .join(Clinic, Clinic.id == Device.clinic_id)
         .outerjoin(Patient, Patient.id == Device.patient_id)
-        .outerjoin(DeviceState, DeviceState.device_id == Device.id)
         .where(Device.id.in_(device_ids), Device.kind == "pump")
     )
     return iter(session.execute(statement))
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What a pump said last, of each thing on its own."""
+
+    low_reservoir_alarm_ml: float | None
+    eri_months: float | None
+    eri_measured_at: dt.datetime | None
+
+
+def _reports(session: Session, device_ids: Collection[int], at: dt.datetime) -> dict[int, _Report]:
+    def newest(column: Any, *, of: Any) -> Any:
+        said = select(column).where(
+            PumpSample.device_id == Device.id,
+            PumpSample.measured_at > at - _REPORTS_REACH_BACK,
+            PumpSample.measured_at <= at,
+            of.is_not(None),
+        )
+        return said.order_by(PumpSample.measured_at.desc(), PumpSample.seq.desc()).limit(1).scalar_subquery()
+
+    alarm, eri = PumpSample.low_reservoir_alarm_ml, PumpSample.eri_months
+    statement = select(
+        Device.id, newest(alarm, of=alarm), newest(eri, of=eri), newest(PumpSample.measured_at, of=eri)
+    ).where(Device.id.in_(device_ids))
+    return {device_id: _Report(*said) for device_id, *said in session.execute(statement)}
 
 
 def _case(
     device: Device,
     clinic: Clinic,
     patient: Patient | None,
-    state: DeviceState | None,
+    report: _Report,
     settings: list[DeviceSetting],
     fills: list[Fill],
     closed_days: Collection[dt.date],
     boluses: tuple[BolusCount, ...],
 ) -> RefillCase:
     unknown_ml = 0.0  # a reservoir nobody entered is judged as a small one, whose limits are stricter
-    reported = (state.sample if state else None) or {}
-    alarm_ml = reported.get("low_reservoir_alarm_ml")
+    alarm_ml = report.low_reservoir_alarm_ml
     return RefillCase(
         pump=str(device.public_id),
         floor_ml=WITHDRAWAL_FLOOR_ML if patient is not None and patient.withdrawal_prone else 0.0,
@@ -97,7 +124,7 @@ def _case(
         reservoir_ml=device.reservoir_ml or unknown_ml,
         low_reservoir_alarm_ml=device.low_reservoir_alarm_ml if alarm_ml is None else alarm_ml,
         accuracy_pct=device.accuracy_pct,
-        end_of_service=_end_of_service(device, state, reported),
+        end_of_service=_end_of_service(device, report),
         drugs=drugs_of(fills[-1]) if fills else (),
         settings=tuple(_setting(row) for row in settings),
         fills=tuple(recorded(row) for row in fills),
@@ -128,13 +155,13 @@ def recorded(row: Fill) -> RecordedFill:
     return RecordedFill(at=row.at, filled_ml=row.filled_ml, aspirated_ml=row.aspirated_ml)
 
 
-def _end_of_service(device: Device, state: DeviceState | None, reported: Mapping[str, Any]) -> dt.date | None:
+def _end_of_service(device: Device, report: _Report) -> dt.date | None:
     """The earlier of what the clinic entered and what the pump says of its battery."""
-    months = reported.get("eri_months")
+    months, said_at = report.eri_months, report.eri_measured_at
     entered = device.end_of_service_on
-    if months is None or state is None or state.measured_at is None:
+    if months is None or said_at is None:
         return entered
-    by_battery = state.measured_at.date() + dt.timedelta(
+    by_battery = said_at.date() + dt.timedelta(
         days=months * DAYS_PER_MONTH + ERI_TO_END_OF_SERVICE_DAYS
     )
     return by_battery if entered is None else min(entered, by_battery)

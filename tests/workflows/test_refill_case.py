@@ -18,7 +18,6 @@ from tests.apps import both_databases
 from tests.builders import (
     AT,
     create_clinic,
-    create_device_state,
     create_fill,
     create_patient,
     create_pump,
@@ -92,13 +91,24 @@ def test_for_a_patient_who_withdrew_before_a_pump_is_empty_earlier(app: Flask) -
 
 def test_what_the_pump_reports_of_its_alarm_and_battery_counts(app: Flask) -> None:
     pump = create_pump(end_of_service_on=dt.date(2029, 1, 1))
-    create_device_state(
-        device=pump, measured_at=AT, sample={"low_reservoir_alarm_ml": 4.0, "eri_months": 1.0}
-    )
+    create_pump_sample(pump=pump, low_reservoir_alarm_ml=4.0, eri_months=1.0)
     case = case_of(pump)
     assert case.low_reservoir_alarm_ml == 4.0
     assert case.end_of_service == dt.date(2027, 3, 23)  # 30 days to the indicator, 90 from there
     assert case_of(create_pump(end_of_service_on=dt.date(2029, 1, 1))).end_of_service == dt.date(2029, 1, 1)
+
+
+@both_databases
+def test_a_sample_without_alarm_and_battery_takes_nothing_back(app: Flask) -> None:
+    pump = create_pump()
+    create_pump_sample(pump=pump, measured_at=AT - 91 * DAY, low_reservoir_alarm_ml=9.0)
+    assert case_of(pump).low_reservoir_alarm_ml == 2.0  # said too long ago
+    create_pump_sample(pump=pump, measured_at=AT - 3 * DAY, low_reservoir_alarm_ml=4.0, eri_months=1.0)
+    create_pump_sample(pump=pump, measured_at=AT - 2 * DAY, low_reservoir_alarm_ml=3.0)
+    create_pump_sample(pump=pump, measured_at=AT)
+    case = case_of(pump)
+    assert case.low_reservoir_alarm_ml == 3.0
+    assert case.end_of_service == dt.date(2027, 3, 20)  # counted from the sample that told of the battery
 
 
 @both_databases
@@ -138,4 +148,4 @@ def test_many_pumps_take_as_few_statements_as_one(app: Flask) -> None:
     with counted_statements() as seen:
         cases = refill_case(db.session(), [*(pump.id for pump in pumps), stimulator.id], AT)
     assert set(cases) == {pump.id for pump in pumps}
-    assert len([statement for statement in seen if statement.lstrip().startswith("SELECT")]) == 5
+    assert len([statement for statement in seen if statement.lstrip().startswith("SELECT")]) == 6

@@ -1,0 +1,1 @@
+from tests.apps import app, apps, time  # noqa: F401

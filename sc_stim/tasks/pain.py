@@ -57,7 +57,7 @@ def _known(session: Session, courses: Mapping[int, Course]) -> dict[Key, tuple[s
             PainFinding.patient_id, PainFinding.rule, PainFinding.day, PainFinding.kind, PainFinding.tier,
             PainFinding.severity,
         ).where(PainFinding.patient_id.in_(courses), PainFinding.model_version == pain.MODEL_VERSION)
-    ).tuples()  # fmt: skip
+    )  # fmt: skip
     return {(row[0], row[1], row[2]): (row[3], row[4], row[5]) for row in rows}
 
 

@@ -125,7 +125,7 @@ def _strike_off(session: Session, owed: Sequence[Owed], again: Mapping[int, dt.d
     rows = select(WorkItem.id, WorkItem.generation).where(WorkItem.id.in_([one.id for one in owed]))
     # In the order in which askers lock them, or an asker and a worker wait for each other.
     locked = rows.order_by(WorkItem.kind, WorkItem.subject_id).with_for_update()
-    generations = dict(session.execute(locked).tuples().all())
+    generations = dict(session.execute(locked).all())
     judged = [one for one in owed if generations.get(one.id) == one.generation]
     finished = [one.id for one in judged if one.subject_id not in again]
     session.execute(

@@ -93,7 +93,9 @@ def record_finding(session: Session, condition: Condition, *, at: dt.datetime) -
     return _insert(session, late, at, State.CLOSED, None)
 
 
-def return_to_normal(session: Session, key: str, *, at: dt.datetime, over_at: dt.datetime | None = None) -> None:
+def return_to_normal(
+    session: Session, key: str, *, at: dt.datetime, over_at: dt.datetime | None = None
+) -> None:
     """The condition behind this `open_key` is over since `over_at`; a condition that began later is not."""
     alert = _open_alert(session, key)
     if alert is None or alert.state == State.RETURNED_TO_NORMAL or (over_at and alert.since > over_at):
@@ -133,13 +135,20 @@ def comment(session: Session, actor: Actor, alert: Alert, text: str, at: dt.date
     audit.record(session, actor, "alert.comment", "alert", alert.public_id, at=at)
 
 
-def _act(session: Session, actor: Actor, alert: Alert, event: Event, text: str | None, at: dt.datetime) -> None:
+def _act(
+    session: Session, actor: Actor, alert: Alert, event: Event, text: str | None, at: dt.datetime
+) -> None:
     _apply(session, alert, event, at, actor.user_id, text)
     audit.record(session, actor, f"alert.{event}", "alert", alert.public_id, {"state": alert.state}, at=at)
 
 
 def _apply(
-    session: Session, alert: Alert, event: Event, at: dt.datetime, user_id: int | None = None, text: str | None = None
+    session: Session,
+    alert: Alert,
+    event: Event,
+    at: dt.datetime,
+    user_id: int | None = None,
+    text: str | None = None,
 ) -> None:
     transition = next_state(State(alert.state), event)
     if isinstance(transition, Refused):
@@ -154,11 +163,23 @@ def _apply(
 
 
 def _enter(
-    session: Session, alert: Alert, event: str, to: str, at: dt.datetime, user_id: int | None, text: str | None
+    session: Session,
+    alert: Alert,
+    event: str,
+    to: str,
+    at: dt.datetime,
+    user_id: int | None,
+    text: str | None,
 ) -> None:
     session.add(
         AlertEntry(
-            alert_id=alert.id, at=at, actor_id=user_id, event=event, from_state=alert.state, to_state=to, comment=text
+            alert_id=alert.id,
+            at=at,
+            actor_id=user_id,
+            event=event,
+            from_state=alert.state,
+            to_state=to,
+            comment=text,
         )
     )
 
@@ -175,7 +196,9 @@ def _was_dealt_with(session: Session, condition: Condition) -> bool:
     return bool(condition.same_cause) and session.scalar(told.limit(1)) is not None
 
 
-def _insert(session: Session, condition: Condition, at: dt.datetime, state: State, key: str | None) -> Alert | None:
+def _insert(
+    session: Session, condition: Condition, at: dt.datetime, state: State, key: str | None
+) -> Alert | None:
     """A new row, or None where this cause has one already or another process opened the condition just now."""
     values = {
         "public_id": new_public_id(), "clinic_id": condition.clinic_id, "patient_id": condition.patient_id,

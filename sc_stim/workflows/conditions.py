@@ -157,7 +157,9 @@ def _condition(
     )
 
 
-def _newest_words(session: Session, devices: Collection[Device], table: AlarmTable) -> dict[int, ReportedState]:
+def _newest_words(
+    session: Session, devices: Collection[Device], table: AlarmTable
+) -> dict[int, ReportedState]:
     """What each device said last of its state. A later sample without a state takes nothing back."""
     asserting = set[str]().union(*(condition.states_asserting for condition in table.conditions.values()))
     words: dict[int, ReportedState] = {}

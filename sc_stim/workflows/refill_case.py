@@ -161,9 +161,7 @@ def _end_of_service(device: Device, report: _Report) -> dt.date | None:
     entered = device.end_of_service_on
     if months is None or said_at is None:
         return entered
-    by_battery = said_at.date() + dt.timedelta(
-        days=months * DAYS_PER_MONTH + ERI_TO_END_OF_SERVICE_DAYS
-    )
+    by_battery = said_at.date() + dt.timedelta(days=months * DAYS_PER_MONTH + ERI_TO_END_OF_SERVICE_DAYS)
     return by_battery if entered is None else min(entered, by_battery)
 
 

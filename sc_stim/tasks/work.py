@@ -19,7 +19,7 @@ from sc_stim.models import WorkItem
 log = structlog.get_logger(__name__)
 
 CHUNK = 1000
-CLAIM = dt.timedelta(minutes=5)
+CLAIM = dt.timedelta(minutes=1)  # longer than a chunk takes; judging twice is only work for nothing
 LONGEST_BACK_OFF = dt.timedelta(hours=1)
 RETRIES = 10  # in each round, so that steady fresh work does not starve what failed
 

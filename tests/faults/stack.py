@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import pytest
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
@@ -20,7 +22,7 @@ from sc_stim.models import Clinic, Device, Patient
 from sc_stim.models.base import new_public_id
 from tests import builders
 from tests.intake import make_engine
-from tests.servers import EmbeddedBroker, Mosquitto, MqttBroker, Postgres, Redis, wait_until
+from tests.servers import Mosquitto, MqttBroker, Redis, Server
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +86,17 @@ def celery(which: str, database_url: str, redis: Redis, *words: str) -> Program:
     return Program(which, "-m", "sc_stim", which, *words, environment=environment)
 
 
+def start_again(victim: Server | Program, attempts: int = 20) -> None:
+    """As a supervisor would: a killed PostgreSQL cannot start while one of its workers is still dying."""
+    for _ in range(attempts - 1):
+        try:
+            victim.start()
+            return
+        except pytest.fail.Exception:
+            time.sleep(0.2)
+    victim.start()
+
+
 def make_tables(database_url: str) -> Engine:
     engine = make_engine(database_url)
     db.metadata.create_all(engine)
@@ -134,9 +147,3 @@ def let_in(broker: MqttBroker, device_ids: list[str]) -> dict[str, str]:
         MosquittoAdmin(broker.admin_url).put_devices(passwords.items())
         return passwords
     return {device_id: broker.add_device(device_id) for device_id in device_ids}
-
-
-__all__ = [
-    "EmbeddedBroker", "Mosquitto", "Postgres", "Program", "Redis", "celery", "ingest", "let_in", "make_tables",
-    "register", "wait_until",
-]  # fmt: skip

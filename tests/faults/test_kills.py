@@ -8,8 +8,11 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import func, select
@@ -18,108 +21,145 @@ from sc_stim.models import Alert, Device, DeviceEvent, PumpSample, Quarantine, W
 from tests.faults import stack
 from tests.faults.devices import Identity, Talkers
 from tests.faults.ingest_program import FAULT_POINTS
-from tests.faults.stack import Mosquitto, Postgres, Program, Redis, wait_until
+from tests.faults.stack import Program
 from tests.intake import make_engine
-from tests.servers import Server
+from tests.servers import EmbeddedBroker, Mosquitto, MqttBroker, Postgres, Redis, Server, wait_until
 
 SEED = int(os.environ.get("SC_STIM_FAULT_SEED") or random.randrange(2**32))
 SAMPLES = int(os.environ.get("SC_STIM_FAULT_SAMPLES") or 20_000)
 ROUNDS = int(os.environ.get("SC_STIM_FAULT_ROUNDS") or 1)
-DEVICES = 40
 BETWEEN_KILLS_S = 10.0  # at most; a kill follows when some records were stored since the last
 BY_MESSAGE = ("after_puback", "before_stored_ack")  # fault points that a batch passes many times
 
 
 @dataclass
 class Stack:
-    database: Postgres
-    broker: Mosquitto
-    redis: Redis
-    ingest: Program
-    worker: Program
-    beat: Program
+    """What runs, by name; each of it can be killed."""
+
+    database_url: str
+    broker: MqttBroker
+    victims: dict[str, Server | Program]
     devices: dict[str, int]
     passwords: dict[str, str]
     kills: Counter[str] = field(default_factory=Counter)
 
-    def kill(self, name: str, victim: Server | Program) -> None:
-        victim.kill9()
-        self.kills[name] += 1
-        victim.start()
+    @property
+    def ingest(self) -> Program:
+        return cast(Program, self.victims["ingest"])
 
-    def let_ingest_die_at(self, point: str, hits: int) -> None:
+    def kill(self, name: str) -> None:
+        self.victims[name].kill9()
+        self.kills[name] += 1
+        stack.start_again(self.victims[name])
+
+    def let_ingest_die_at(self, point: str, hits: int, talkers: Talkers) -> None:
+        def is_dead() -> bool:
+            talkers.allowed += 2  # it dies of work: there must be some
+            return not self.ingest.alive
+
         self.ingest.kill9()
         self.ingest.start("--die-at", point, "--hits", str(hits))
-        wait_until(lambda: not self.ingest.alive, f"ingest to die at {point}", 60)
+        wait_until(is_dead, f"ingest to die at {point}", 60)
         self.kills[f"ingest {point}"] += 1
         self.ingest.start()
 
 
-@pytest.fixture
-def running() -> Iterator[Stack]:
-    servers: list[Server] = []
-    programs: list[Program] = []
+@contextmanager
+def started(database_url: str, broker: MqttBroker, servers: dict[str, Server], count: int) -> Iterator[Stack]:
+    """Ingest, and with Redis a worker and a beat, around servers that run."""
+    engine = stack.make_tables(database_url)
+    devices = stack.register(engine, count)
+    engine.dispose()
+    passwords = stack.let_in(broker, list(devices))
+    programs = {"ingest": stack.ingest(database_url, broker, version=5 if "redis" in servers else 3)}
+    redis = servers.get("redis")
+    if isinstance(redis, Redis):
+        programs["worker"] = stack.celery("worker", database_url, redis, "--concurrency", "1")
+        programs["beat"] = stack.celery("beat", database_url, redis)
     try:
+        for program in programs.values():
+            program.start()
+        yield Stack(database_url, broker, {**servers, **programs}, devices, passwords)
+    finally:
+        for program in programs.values():
+            program.kill9()
+
+
+@pytest.fixture
+def real_stack() -> Iterator[Stack]:
+    with ExitStack() as servers:
         database, broker, redis = Postgres(durable=True), Mosquitto(), Redis()
         for server in (database, broker, redis):
-            servers.append(server)
+            servers.callback(server.close)
             server.start()
-        engine = stack.make_tables(database.url)
-        devices = stack.register(engine, DEVICES)
-        engine.dispose()
-        passwords = stack.let_in(broker, list(devices))
-        programs += [
-            stack.ingest(database.url, broker),
-            stack.celery("worker", database.url, redis, "--concurrency", "1"),
-            stack.celery("beat", database.url, redis),
-        ]
-        for program in programs:
-            program.start()
-        yield Stack(database, broker, redis, *programs, devices, passwords)
-    finally:
-        for program in programs:
-            program.kill9()
-        for server in servers:
-            server.close()
+        by_name: dict[str, Server] = {"database": database, "broker": broker, "redis": redis}
+        yield servers.enter_context(started(database.url, broker, by_name, 40))
 
 
-def nemesis(running: Stack, rng: random.Random) -> list[Callable[[], None]]:
+@pytest.fixture
+def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
+    with ExitStack() as servers:
+        broker = EmbeddedBroker()
+        servers.callback(broker.close)
+        broker.start()
+        url = f"sqlite:///{tmp_path / 'sc_stim.db'}"
+        yield servers.enter_context(started(url, broker, {"broker": broker}, 10))
+
+
+Act = Callable[[Talkers], None]
+
+
+def nemesis(running: Stack, times: Mapping[str, int], rng: random.Random) -> list[Act]:
     """What is going to be done to the stack, in a random order."""
-    acts: list[Callable[[], None]] = []
-    for _ in range(ROUNDS):
-        for point in FAULT_POINTS:
-            hits = rng.randrange(1, 40 if point in BY_MESSAGE else 4)
-            acts.append(lambda point=point, hits=hits: running.let_ingest_die_at(point, hits))  # type: ignore[misc]
-        victims = {"ingest": 3, "broker": 3, "database": 3, "worker": 2, "redis": 2}
-        for name, times in victims.items():
-            acts += [lambda name=name: running.kill(name, getattr(running, name))] * times  # type: ignore[misc]
+
+    def kill(name: str) -> Act:
+        return lambda _: running.kill(name)
+
+    def die_at(point: str) -> Act:
+        hits = rng.randrange(1, 40 if point in BY_MESSAGE else 4)
+        return lambda talkers: running.let_ingest_die_at(point, hits, talkers)
+
+    victims = [name for name, count in times.items() if name != "worker" for _ in range(count * ROUNDS)]
+    acts = [*map(kill, victims), *map(die_at, FAULT_POINTS * ROUNDS)]
     rng.shuffle(acts)
+    for _ in range(times.get("worker", 0) * ROUNDS):  # early, as what it had claimed is free after a minute only
+        acts.insert(rng.randrange(len(acts) // 2), kill("worker"))
     return acts
+
+
+def torment(running: Stack, times: Mapping[str, int], records: int) -> Talkers:
+    """Let the devices talk until every record is covered by a stored-ack, and kill what there is meanwhile."""
+    rng = random.Random(SEED)
+    acts = nemesis(running, times, rng)
+    with Talkers(running.passwords, running.broker.port, SEED, records) as talkers:
+        for done, act in enumerate(acts):
+            talkers.allowed = max(talkers.allowed, records * (done + 1) // (len(acts) + 1))
+            _wait_for(talkers, talkers.allowed - rng.randrange(records // (len(acts) + 1)))
+            act(talkers)
+        talkers.allowed = max(talkers.allowed, records)
+        wait_until(lambda: not talkers.waiting and talkers.covered >= records, f"acks, seed {SEED}", 180)
+    return talkers
 
 
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_is_there_twice_whatever_is_killed(
-    running: Stack, capsys: pytest.CaptureFixture[str]
+    real_stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rng = random.Random(SEED)
-    acts = nemesis(running, rng)
-    began = time.monotonic()
-    with Talkers(running.passwords, running.broker.port, SEED, SAMPLES) as talkers:
-        for done, act in enumerate(acts):
-            talkers.allowed = SAMPLES * (done + 1) // (len(acts) + 1)
-            _wait_for(talkers, talkers.allowed - rng.randrange(SAMPLES // (len(acts) + 1)))
-            act()
-        talkers.allowed = SAMPLES
-        wait_until(lambda: not talkers.waiting and talkers.covered >= SAMPLES, f"acks, seed {SEED}", 180)
-        sent_again = talkers.identities("needless")
-    took_s = time.monotonic() - began
-    _wait_for_the_workers(running)
-    assert running.ingest.stop() == 0, "it ends in peace when it is asked to"
+    talkers = torment(real_stack, {"ingest": 3, "broker": 3, "database": 3, "worker": 2, "redis": 2}, SAMPLES)
+    _wait_for_the_workers(real_stack)
+    assert real_stack.ingest.stop() == 0, "it ends in peace when it is asked to"
     with capsys.disabled():
-        sys.stdout.write(
-            f"\nseed {SEED}: {sum(running.kills.values())} kills in {took_s:.0f} s {dict(running.kills)}\n"
-        )
-        _account(running, talkers, sent_again)
+        _account(real_stack, talkers)
+
+
+@pytest.mark.timeout(300)
+def test_the_embedded_stack_loses_nothing_either(
+    embedded_stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    talkers = torment(embedded_stack, {"ingest": 2, "broker": 2}, SAMPLES // 8)
+    assert embedded_stack.ingest.stop() == 0
+    with capsys.disabled():
+        _account(embedded_stack, talkers)
 
 
 def _wait_for(talkers: Talkers, covered: int) -> None:
@@ -130,7 +170,7 @@ def _wait_for(talkers: Talkers, covered: int) -> None:
 
 
 def _wait_for_the_workers(running: Stack) -> None:
-    engine = make_engine(running.database.url)
+    engine = make_engine(running.database_url)
     owed = select(func.count()).select_from(WorkItem)
 
     def is_done() -> bool:
@@ -141,9 +181,9 @@ def _wait_for_the_workers(running: Stack) -> None:
     engine.dispose()
 
 
-def _account(running: Stack, talkers: Talkers, sent_again: set[Identity]) -> None:
+def _account(running: Stack, talkers: Talkers) -> None:
     """Each record that was ever generated is in the database exactly once, or in quarantine by its number."""
-    engine = make_engine(running.database.url)
+    engine = make_engine(running.database_url)
     public_ids = {row_id: public_id for public_id, row_id in running.devices.items()}
     stored: Counter[Identity] = Counter()
     with engine.begin() as connection:
@@ -170,11 +210,11 @@ def _account(running: Stack, talkers: Talkers, sent_again: set[Identity]) -> Non
     pubacked, covered = talkers.identities("pubacked"), talkers.identities("covered")
     here = stored.keys() | kept.keys()
     sys.stdout.write(
+        f"\nseed {SEED}: {sum(running.kills.values())} kills {dict(running.kills)}\n"
         f"{len(generated)} generated, {len(stored)} stored, {len(kept)} in quarantine; "
         f"{len(pubacked)} acknowledged by the broker, of these {len(pubacked - here)} lost in the end and "
-        f"{len(sent_again)} sent again, as no stored-ack had come\n"
+        f"{len(talkers.identities('needless'))} sent again, as no stored-ack had come\n"
     )
-    assert len(generated) == SAMPLES
     assert not generated - here, f"lost, seed {SEED}"
     assert not here - generated, f"invented, seed {SEED}"
     assert max(stored.values()) == 1, f"stored twice, seed {SEED}"
@@ -183,6 +223,8 @@ def _account(running: Stack, talkers: Talkers, sent_again: set[Identity]) -> Non
     assert not covered - here, f"acknowledged without being there, seed {SEED}"
     assert not any(device.wrong_acks for device in talkers.devices)
     assert not pubacked - here, f"acknowledged by the broker and lost, seed {SEED}"
-    assert len(alerts) == DEVICES and set(alerts.values()) == {1}, f"alerts, seed {SEED}: {alerts}"
+    assert len(alerts) == len(running.devices) and set(alerts.values()) == {1}, (
+        f"alerts, seed {SEED}: {alerts}"
+    )
     assert {state for _, _, state in alerts} == {"unacknowledged"}
     assert failed == 0

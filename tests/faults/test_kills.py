@@ -122,7 +122,9 @@ def nemesis(running: Stack, times: Mapping[str, int], rng: random.Random) -> lis
     victims = [name for name, count in times.items() if name != "worker" for _ in range(count * ROUNDS)]
     acts = [*map(kill, victims), *map(die_at, FAULT_POINTS * ROUNDS)]
     rng.shuffle(acts)
-    for _ in range(times.get("worker", 0) * ROUNDS):  # early, as what it had claimed is free after a minute only
+    for _ in range(
+        times.get("worker", 0) * ROUNDS
+    ):  # early, as what it had claimed is free after a minute only
         acts.insert(rng.randrange(len(acts) // 2), kill("worker"))
     return acts
 

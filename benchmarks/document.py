@@ -47,15 +47,19 @@ def _markdown(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def _targets(blocks: Mapping[str, Block]) -> str:
     """Every figure that has a target, with those that miss it first."""
-    having = [
-        (name, figure) for name, block in blocks.items() for figure in results.figures(block) if figure.target
-    ]
-    having.sort(key=lambda one: one[1].verdict != "not reached")
-    return "\n".join(
-        f"* {name}, {figure.reads.removeprefix('... ')}: {shown(figure.median)} (target {figure.target}): "
-        f"**{figure.verdict}**"
-        for name, figure in having
-    )
+    lines = [line for name, block in blocks.items() for line in _judged(name, block)]
+    return "\n".join(sorted(lines, key=lambda line: "**not reached**" not in line))
+
+
+def _judged(name: str, block: Block) -> Iterator[str]:
+    """One line for each; what reads `... more` goes on from the figure above."""
+    above = ""
+    for figure in results.figures(block):
+        more = figure.reads.removeprefix("... ")
+        above = above if more != figure.reads else more
+        reads = above if more == above else f"{above}, {more}"
+        if figure.target:
+            yield f"* {name}: {reads}: {shown(figure.median)} (target {figure.target}): **{figure.verdict}**"
 
 
 def _machine(blocks: Mapping[str, Block]) -> str:

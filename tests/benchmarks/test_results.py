@@ -21,6 +21,7 @@ class NoServers:
 def bench(runs: tuple[float, ...]) -> SimpleNamespace:
     def measure(_stand: object, size: int) -> Iterator[Figure]:
         yield Figure("speed", "speed", "1/s", tuple(size * run for run in runs), Target(5))
+        yield Figure("more", "... of more", "1/s", (size,), Target(100))
 
     return SimpleNamespace(TITLE="How fast", FULL=10, QUICK=1, measure=measure)
 
@@ -63,7 +64,11 @@ def test_the_page_gets_its_figures_between_its_words(tmp_path: Path) -> None:
     places = ("<!-- figures: one -->\nold\n<!-- end -->", "<!-- figures: targets -->\n<!-- end -->")
     filled = document.filled("Before.\n" + "\nBetween.\n".join(places) + "\nAfter.\n", results.read(file))
     assert "| speed | 15 | 10 | 20 | 2 | 1/s | >= 5 | reached |" in filled
-    assert "* one, speed: 15 (target >= 5): **reached**" in filled
+    judged = [line for line in filled.splitlines() if line.startswith("* ")]
+    assert judged == [
+        "* one: speed, of more: 10 (target >= 100): **not reached**",
+        "* one: speed: 15 (target >= 5): **reached**",
+    ]
     assert "old" not in filled
     assert filled.startswith("Before.") and "Between." in filled and filled.endswith("After.\n")
     assert document.filled(filled, results.read(file)) == filled

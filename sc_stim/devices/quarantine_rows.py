@@ -11,7 +11,7 @@ from sc_stim.devices.store import Bulk, Row
 from sc_stim.models import Quarantine
 from sc_stim.models.base import new_public_id
 
-KEPT_OF_ONE_DEVICE = 1000  # unsettled rows; past them one more row counts what else comes
+KEPT_OF_ONE_DEVICE = 10_000  # unsettled rows; past them one more row counts what else comes
 KEPT_OF_STRANGERS = 10_000  # of all senders together that are no device of ours
 MAX_PAYLOAD_BYTES = 66 * 1024  # the broker allows little more than 64 KiB
 MAX_TEXT = 500

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
-from sc_stim.models import Alert, PainFinding, Patient
+from sc_stim.models import Alert, AlertEntry, PainFinding, PainScore, Patient
 from sc_stim.tasks.pain import judge_pain
 from tests.apps import both_databases, read
 from tests.builders import AT, create_pain_score, create_patient
@@ -67,3 +67,35 @@ def test_scores_that_come_again_end_stopped_reporting(app: Flask) -> None:
     create_pain_score(patient=patient, measured_at=AT, nrs=4.0)
     judge(patient, AT + DAY, since=AT)
     assert told() == [("stopped_reporting", State.RETURNED_TO_NORMAL)]
+
+
+def test_a_replay_tells_nothing_of_an_alert_again(app: Flask) -> None:
+    """Neither an open one, nor one that nobody has acknowledged since the flare was over."""
+    patient = diary([*steady(30, 3.0), *steady(6, 8.0), *steady(20, 3.0)])
+    for day in range(30, 57):
+        judge(patient, BEGIN + day * DAY, since=BEGIN + (day - 1) * DAY)
+    history = len(read(select(AlertEntry)))
+    assert told() == [("pain_rise", State.RETURNED_TO_NORMAL)]
+    for _ in range(2):
+        judge(patient, BEGIN + 57 * DAY)
+    assert (told(), len(read(select(AlertEntry)))) == ([("pain_rise", State.RETURNED_TO_NORMAL)], history)
+
+
+def test_a_finding_that_corrected_scores_refute_is_withdrawn(app: Flask) -> None:
+    patient = diary([*steady(46, 3.0), *steady(14, 7.0)])
+    judge(patient, AT)
+    assert told() == [("pain_rise", State.UNACKNOWLEDGED)]
+    for score in read(select(PainScore).where(PainScore.nrs > 5)):
+        create_pain_score(patient=patient, measured_at=score.measured_at, nrs=3.0, replaces_id=score.id)
+    judge(patient, AT)
+    assert told() == [("pain_rise", State.RETURNED_TO_NORMAL)]
+    assert read(select(PainFinding)) == []
+
+
+def test_a_change_of_long_ago_that_late_scores_tell_of_calls_nobody(app: Flask) -> None:
+    patient = diary(steady(30, 3.0), begin=AT - 100 * DAY)
+    judge(patient, AT - 69 * DAY, since=AT - 100 * DAY)
+    diary(steady(69, 7.0), patient, begin=AT - 70 * DAY)
+    judge(patient, AT, since=AT - 70 * DAY)
+    rises = [alert for alert in read(select(Alert)) if alert.condition == "pain_rise"]
+    assert [(alert.state, alert.historical) for alert in rises] == [(State.CLOSED, True)]

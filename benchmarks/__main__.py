@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints a table, writes `benchmarks/results.json`."""
+"""`python -m benchmarks`: measures, prints a table, writes `benchmarks/results.json` and from it the page in docs/."""
 
 import argparse
 import datetime as dt
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 results.add(name, block, options.out)
                 print(f"\n{block['title']} ({block['took_s']:.0f} s)")
                 print(as_text(table(results.figures(block))), flush=True)
-    if options.write_docs:
+    if options.out == results.FILE:
         document.write()
     return 0
 
@@ -54,11 +54,13 @@ def _options() -> argparse.ArgumentParser:
     named = "; ".join(f"{name}: {bench.TITLE}" for name, bench in BENCHES.items())
     parser.add_argument("names", nargs="*", type=_name, metavar="NAME", help=f"all, or some of: {named}")
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, for a first look")
+    parser.add_argument("--write-docs", action="store_true", help="without names: only write the page again")
     parser.add_argument(
-        "--write-docs", action="store_true", help="fill docs/benchmarks.md; alone: measure nothing"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=results.FILE, metavar="FILE", help="instead of results.json"
+        "--out",
+        type=Path,
+        default=results.FILE,
+        metavar="FILE",
+        help="instead of results.json; leaves the page as it is",
     )
     return parser
 

@@ -1,4 +1,7 @@
-"""Fixtures that several folders share. The servers start once per test process, on first use."""
+"""Fixtures that several folders share.
+
+Databases start once per test process, on first use. A broker is each module's own: sessions, queues and retained
+messages of one module's accounts would reach the next."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -25,12 +28,12 @@ def redis_server() -> Iterator[Redis]:
     yield from _running(Redis())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mosquitto() -> Iterator[Mosquitto]:
     yield from _running(Mosquitto())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded_broker() -> Iterator[EmbeddedBroker]:
     yield from _running(EmbeddedBroker())
 

@@ -19,7 +19,7 @@ from sc_stim.models import Heartbeat
 from tests.devices.mqtt_client import Client, connected
 from tests.devices.test_ingest_commands import ask, states
 from tests.intake import AT, Intake, Speaker, intake, intake_engines
-from tests.servers import EmbeddedBroker, Mosquitto, MqttBroker, wait_until
+from tests.servers import MqttBroker, wait_until
 
 __all__ = ["intake", "intake_engines"]
 
@@ -43,19 +43,6 @@ class Stand:
     def add(self) -> tuple[Speaker, str]:
         speaker = self.intake.add()
         return speaker, self.broker.add_device(speaker.public_id)
-
-
-@pytest.fixture(scope="module")
-def mosquitto() -> Iterator[Mosquitto]:
-    """A broker of this module's own: other tests leave sessions and queues of the same accounts behind."""
-    with closing(Mosquitto()) as broker:
-        yield broker.start()
-
-
-@pytest.fixture(scope="module")
-def embedded_broker() -> Iterator[EmbeddedBroker]:
-    with closing(EmbeddedBroker()) as broker:
-        yield broker.start()
 
 
 @pytest.fixture(params=["mosquitto-5", "mosquitto-3", "embedded_broker-3"])

@@ -12,6 +12,24 @@ from simulators.cohort import Cohort
 from tests.servers import MqttBroker
 
 
+def _client(broker: MqttBroker, *, clean_session: bool) -> paho.Client:
+    name = broker.ingest_username()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean_session)
+    client.username_pw_set(name, broker.ingest_password)
+    return client
+
+
+def _empty_queue(broker: MqttBroker) -> None:
+    """What came after an earlier clinic left still waits for its successor, who does not know those devices."""
+    client, connected = _client(broker, clean_session=True), threading.Event()
+    client.on_connect = lambda *_: connected.set()
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    assert connected.wait(10)
+    client.disconnect()
+    client.loop_stop()
+
+
 class Clinic:
     """Takes what devices send, checks it as ingest does, and sends stored-acks.
 
@@ -31,9 +49,8 @@ class Clinic:
         self.acks = acks
         self._kinds = {device.id: device.kind for device in cohort.devices}
         self._ready = threading.Event()
-        name = broker.ingest_username()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
-        self._client.username_pw_set(name, broker.ingest_password)
+        _empty_queue(broker)
+        self._client = _client(broker, clean_session=False)
         self._client.on_connect = lambda client, *_: client.subscribe(f"{topics.ROOT}/+/+/up/#", qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message

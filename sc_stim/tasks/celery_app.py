@@ -31,15 +31,18 @@ def task(name: str) -> Callable[[Job], Job]:
     return cast(Callable[[Job], Job], celery.task(name=name))
 
 
+class AppTask(Task):  # type: ignore[misc]
+    """A task runs in the context of the app that was bound last: Celery makes its tasks only once in a process."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with celery.conf.flask_app.app_context():
+            return self.run(*args, **kwargs)
+
+
 def bind(app: Flask, settings: Settings) -> None:
     """Configure Celery for this app; every task runs inside its context and commits for itself."""
-
-    class AppTask(Task):  # type: ignore[misc]
-        abstract = True
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            with app.app_context():
-                return self.run(*args, **kwargs)
 
     celery.Task = AppTask
     celery.conf.update(

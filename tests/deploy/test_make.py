@@ -26,7 +26,7 @@ def test_make_alone_lists_the_targets() -> None:
 
 
 def test_continuous_integration_runs_what_a_developer_runs() -> None:
-    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+    assert "\nmake test " in (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 

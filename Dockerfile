@@ -5,12 +5,15 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python -m venv /opt/sc_stim
 ENV PATH=/opt/sc_stim/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY requirements/run.lock requirements/build.lock requirements/
-RUN pip install --require-hashes -r requirements/run.lock -r requirements/build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY requirements/run.lock requirements/build.lock requirements/node.lock requirements/
+RUN pip install --require-hashes -r requirements/run.lock
+# What only the build needs stays out of the image: a Node for the front-end libraries, and setuptools.
+RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.lock -r requirements/node.lock
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY frontend frontend
 COPY sc_stim sc_stim
 COPY simulators simulators
-RUN pip install --no-deps --no-build-isolation .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . && pip install --no-deps dist/*.whl
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/sc_stim/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

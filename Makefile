@@ -18,9 +18,9 @@ help: ## list these targets
 demo: install ## the whole stack on this machine, loopback only; ARGS="--port 8080" and so on
 	$(BIN)/sc-stim demo $(ARGS)
 
-install: $(VENV)/run.stamp ## .venv with the project, from the locked and hash-checked packages
+install: $(VENV)/run.stamp $(VENV)/pages.stamp ## .venv with the project, from the locked and hash-checked packages
 
-test: $(VENV)/test.stamp provide-servers lint ## everything: real servers, lint, the whole suite
+test: $(VENV)/test.stamp $(VENV)/pages.stamp provide-servers lint ## everything: real servers, lint, the whole suite
 	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 provide-servers: ## PostgreSQL, Redis, Mosquitto and Chromium for the tests
@@ -35,14 +35,14 @@ format: $(VENV)/test.stamp ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/test.stamp provide-servers ## measure, print a table, write benchmarks/results.json
+bench: $(VENV)/test.stamp $(VENV)/pages.stamp provide-servers ## measure, print a table, write benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## resolve the packages anew (needs uv)
 	requirements/compile.sh
 
 clean: ## remove .venv and everything made by the tools
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info frontend/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -56,4 +56,10 @@ $(VENV)/run.stamp: requirements/run.lock requirements/build.lock pyproject.toml 
 
 $(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
 	$(PIP) --require-hashes -r requirements/test.lock
+	@touch $@
+
+# What browsers get from npm. A machine without npm is given one, inside .venv.
+$(VENV)/pages.stamp: frontend/package-lock.json frontend/build.py requirements/node.lock | $(VENV)/run.stamp
+	command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.lock
+	$(BIN)/python frontend/build.py
 	@touch $@

@@ -4,13 +4,15 @@ Delivery is normal given the patient's bolus rate, the rate is a handful of weig
 filled has the error of a syringe. Programmed delivery is piecewise linear in time.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from math import erfc, inf, sqrt
 from statistics import NormalDist
 from typing import Final
 
-from sc_stim.clinical.delivery import Stretch, day_programmed, exposure
+from sc_stim.clinical.delivery import Exposure, Stretch, day_programmed, exposure
 from sc_stim.clinical.flow_belief import FlowBelief
 
 # In standard deviations of the empty day, some days: found to within minutes.
@@ -20,6 +22,10 @@ _LEAST_GUESS: Final = 0.01
 _NORMAL: Final = NormalDist()
 _SURELY: Final = 1 - 1e-15
 _HARDLY: Final = 1e-300
+
+# At one bolus rate, within one stretch of the programme: its weight, the delivered mL beyond the volume at the start
+# and per day, and the variance as a polynomial of the days since then: delivery is a line, its variance a parabola.
+_Course = tuple[float, float, float, float, float, float]
 
 
 class EmptyTime:
@@ -45,10 +51,17 @@ class EmptyTime:
         self.mean_rate = sum(weight * rate for weight, rate in rates)
         # The day on which the volume is delivered at the mean bolus rate.
         self.usual_day = day_programmed(programme, self.mean_rate, volume_ml / belief.ratio)
+        self._starts = list(accumulate((stretch.days for stretch in programme[:-1]), initial=0.0))
+        self._courses: dict[int, list[_Course]] = {}
 
     def chance(self, day: float) -> float:
         """Probability that the reservoir is empty `day` days after the fill."""
-        return sum(weight * self._chance_at_rate(rate, day) for weight, rate in self.rates)
+        stretch = max(0, bisect_right(self._starts, day) - 1)
+        days = day - self._starts[stretch]
+        return sum(
+            weight * erfc(-(excess + days * steady) / sqrt(2 * (fixed + days * (linear + days * square)))) / 2
+            for weight, excess, steady, fixed, linear, square in self._courses_in(stretch)
+        )
 
     def day_of(self, chance: float) -> float:
         """The first day on which the chance of an empty reservoir is `chance`; infinite when it never is.
@@ -59,7 +72,7 @@ class EmptyTime:
         target = _quantile(chance)
         if self.usual_day in (0.0, inf):
             return self.usual_day
-        day = self.usual_day * self._guess(target)
+        day = self._guess(target)
         early, late = 0.0, inf
         before, above_before = self.usual_day, -target
         for _ in range(_MOST_STEPS):
@@ -75,29 +88,49 @@ class EmptyTime:
         return early
 
     def _guess(self, target: float) -> float:
-        """The day sought as a multiple of the usual one, at the mean bolus rate and with steady programming.
+        """The day sought, if the patient took boluses at the mean rate.
 
-        At x times the usual day the volume is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2),
+        At x times the volume the delivery is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2),
         where a and b are the spreads of delivery and filling as shares of the volume: a quadratic in x.
         """
-        exposed = exposure(self.programme, self.mean_rate, self.usual_day)
-        a_squared = self.belief.delivered_variance(exposed) / self.volume_ml**2
-        b_squared = (self.volume_sd_ml / self.volume_ml) ** 2
+        a_squared, b_squared = self._spreads
         z_squared = target**2
         root = sqrt(max(0.0, z_squared * (a_squared + b_squared - z_squared * a_squared * b_squared)))
         if target <= 0:
-            return max(_LEAST_GUESS, 1 - z_squared * b_squared) / (1 + root)
-        return (1 + root) / max(_LEAST_GUESS, 1 - z_squared * a_squared)
+            times = max(_LEAST_GUESS, 1 - z_squared * b_squared) / (1 + root)
+        else:
+            times = (1 + root) / max(_LEAST_GUESS, 1 - z_squared * a_squared)
+        day = day_programmed(self.programme, self.mean_rate, times * self.volume_ml / self.belief.ratio)
+        return day if day < inf else times * self.usual_day
+
+    @cached_property
+    def _spreads(self) -> tuple[float, float]:
+        """Variances of delivery and of filling as shares of the volume."""
+        exposed = exposure(self.programme, self.mean_rate, self.usual_day)
+        squared = self.volume_ml**2
+        return self.belief.delivered_variance(exposed) / squared, self.volume_sd_ml**2 / squared
 
     def _quantile_at(self, day: float) -> float:
         return _NORMAL.inv_cdf(min(max(self.chance(day), _HARDLY), _SURELY))
 
-    def _chance_at_rate(self, rate: float, day: float) -> float:
-        exposed = exposure(self.programme, rate, day)
-        programmed_ml = exposed.known_ml + rate * exposed.ml_per_rate
-        excess_ml = self.belief.ratio * programmed_ml - self.volume_ml
-        variance = self.belief.delivered_variance(exposed) + self.volume_sd_ml**2
-        return erfc(-excess_ml / sqrt(2 * variance)) / 2
+    def _courses_in(self, stretch: int) -> list[_Course]:
+        if stretch not in self._courses:
+            self._courses[stretch] = [self._course(stretch, weight, rate) for weight, rate in self.rates]
+        return self._courses[stretch]
+
+    def _course(self, stretch: int, weight: float, rate: float) -> _Course:
+        before = exposure(self.programme[:stretch], rate)
+        known, per_rate = self.programme[stretch].split(rate)
+        daily = Exposure(known, per_rate)
+        belief = self.belief
+        return (
+            weight,
+            belief.ratio * (before.known_ml + rate * before.ml_per_rate) - self.volume_ml,
+            belief.ratio * (known + rate * per_rate),
+            belief.delivered_variance(before) + self.volume_sd_ml**2,
+            2 * belief.delivered_covariance(before, daily),
+            belief.delivered_variance(daily),
+        )
 
 
 @lru_cache(maxsize=64)

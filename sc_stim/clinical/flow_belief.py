@@ -51,11 +51,14 @@ class FlowBelief(Struct, frozen=True):
         return self.ratio * exposure.known_ml + self.rate * exposure.ml_per_rate
 
     def delivered_variance(self, exposure: Exposure) -> float:
-        known, per_rate = exposure.known_ml, exposure.ml_per_rate
+        return self.delivered_covariance(exposure, exposure)
+
+    def delivered_covariance(self, one: Exposure, other: Exposure) -> float:
+        crossed = one.known_ml * other.ml_per_rate + one.ml_per_rate * other.known_ml
         return (
-            known**2 * self.ratio_variance
-            + 2 * known * per_rate * self.covariance
-            + per_rate**2 * self.rate_variance
+            one.known_ml * other.known_ml * self.ratio_variance
+            + crossed * self.covariance
+            + one.ml_per_rate * other.ml_per_rate * self.rate_variance
         )
 
     def usual(self, exposure: Exposure, habit_sd: float) -> FlowRatio:

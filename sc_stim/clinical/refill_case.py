@@ -42,9 +42,23 @@ _CASE: Final = msgspec.json.Decoder(RefillCase)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def decode_cases(text: bytes) -> list[RefillCase]:
-    """One case or a list of cases. Raises CaseError at the first that is not of the documented form."""
-    return list(_decoded(text))
+def is_list(text: bytes) -> bool:
+    return text.lstrip().startswith(b"[")
+
+
+def split_cases(text: bytes, at_once: int) -> list[bytes]:
+    """A list of cases as shorter lists, not looked into. Raises CaseError when it is no JSON list."""
+    entries = _entries(text)
+    return [
+        b"[%b]" % b",".join(entries[start : start + at_once]) for start in range(0, len(entries), at_once)
+    ]
+
+
+def decode_cases(text: bytes, first: int = 0) -> list[RefillCase]:
+    """One case or a list of cases, numbered from `first`. Raises CaseError at the first that is not of the documented
+    form.
+    """
+    return list(_decoded(text, first))
 
 
 def forecast_case(case: RefillCase) -> dict[str, Any]:
@@ -73,14 +87,17 @@ def encode_forecast(pump: str, result: Forecast | Refused) -> dict[str, Any]:
     }
 
 
-def _decoded(text: bytes) -> Iterator[RefillCase]:
-    one_case = not text.lstrip().startswith(b"[")
+def _entries(text: bytes) -> list[msgspec.Raw]:
     try:
-        entries = [msgspec.Raw(text)] if one_case else _LIST.decode(text)
+        return _LIST.decode(text)
     except msgspec.DecodeError as broken:
         raise CaseError(f"not a JSON list: {broken}") from broken
-    for index, entry in enumerate(entries):
-        where = "case" if one_case else f"case {index}"
+
+
+def _decoded(text: bytes, first: int) -> Iterator[RefillCase]:
+    several = is_list(text)
+    for index, entry in enumerate(_entries(text) if several else [msgspec.Raw(text)], first):
+        where = f"case {index}" if several else "case"
         try:
             case = _CASE.decode(entry)
         except msgspec.DecodeError as broken:

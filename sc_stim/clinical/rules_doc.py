@@ -162,6 +162,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "silence": _silence,
     "lifecycle": _lifecycle,
     "risk": _figures("risk.json"),
+    "booking": _figures("booking.json"),
 }
 
 

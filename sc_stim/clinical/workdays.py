@@ -42,6 +42,11 @@ def is_open(day: date, calendar: ClinicCalendar) -> bool:
     return day.weekday() not in weekend and day not in public_holidays
 
 
+def holiday_name(day: date, country: str | None) -> str | None:
+    """What public holiday this day is, in the words of the country; None when it is none."""
+    return None if country is None else _region(country, day.year)[1].get(day)
+
+
 def move_earlier(day: date, calendar: ClinicCalendar) -> date | None:
     """The last open day on or before `day`; None when the clinic was closed for LONGEST_CLOSURE_DAYS before
     it.
@@ -54,8 +59,8 @@ def move_earlier(day: date, calendar: ClinicCalendar) -> date | None:
 
 
 @lru_cache(maxsize=1024)
-def _region(country: str, year: int) -> tuple[frozenset[int], frozenset[date]]:
-    """Weekend weekdays (Monday is 0) and public holidays of one year."""
+def _region(country: str, year: int) -> tuple[frozenset[int], dict[date, str]]:
+    """Weekend weekdays (Monday is 0) and public holidays, with their names, of one year."""
     code, _, subdivision = country.partition("-")
     refusal = f"country {country!r} has no holiday calendar: write ISO 3166, as 'DE' or 'DE-BE'"
     if not _COUNTRY_CODE.fullmatch(code):
@@ -64,4 +69,4 @@ def _region(country: str, year: int) -> tuple[frozenset[int], frozenset[date]]:
         known = holidays.country_holidays(code, subdiv=subdivision or None, years=year)
     except NotImplementedError as unknown:
         raise UnknownRegion(refusal) from unknown
-    return frozenset(known.weekend), frozenset(known)
+    return frozenset(known.weekend), dict(known)

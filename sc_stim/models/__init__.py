@@ -20,9 +20,11 @@ from sc_stim.models.telemetry import (
 from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 
 __all__ = [
-    "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead", "BrokerLogin", "CalendarFeed", "Clinic",
-    "ClinicClosure", "ClinicResource", "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting",
-    "DeviceState", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message",
-    "MessageAttempt", "PainFinding", "PainModel", "PainScore", "Patient", "PumpSample", "Quarantine", "Shift",
-    "StimulatorSample", "Treatment", "User", "WorkItem",
+    "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
+    "BrokerLogin", "CalendarFeed", "Clinic", "ClinicClosure", "ClinicResource", "Command", "Contact", "Device",
+    "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill", "Forecast", "Heartbeat",
+    "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt", "OpeningHours", "PainFinding",
+    "PainModel",
+    "PainScore", "Patient", "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User",
+    "WorkItem",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from sc_stim.clinical.pump_record import BolusCount, PumpSetting
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
+_DAY_S: Final = 86_400
 _NEVER: Final = float("inf")
 
 
@@ -27,7 +28,7 @@ def instant(day: float) -> datetime:
 
 
 def local_date(day: float, zone: tzinfo) -> date:
-    return instant(day).astimezone(zone).date()
+    return datetime.fromtimestamp(day * _DAY_S, zone).date()
 
 
 class Stretch(Struct, frozen=True):

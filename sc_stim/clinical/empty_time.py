@@ -57,22 +57,25 @@ class EmptyTime:
     def chance(self, day: float) -> float:
         """Probability that the reservoir is empty `day` days after the fill."""
         stretch = max(0, bisect_right(self._starts, day) - 1)
-        days = day - self._starts[stretch]
-        return sum(
-            weight * erfc(-(excess + days * steady) / sqrt(2 * (fixed + days * (linear + days * square)))) / 2
-            for weight, excess, steady, fixed, linear, square in self._courses_in(stretch)
-        )
+        days, chance = day - self._starts[stretch], 0.0
+        for weight, excess, steady, fixed, linear, square in self._courses_in(stretch):
+            deviation_ml = sqrt(2 * (fixed + days * (linear + days * square)))
+            chance += weight * erfc(-(excess + days * steady) / deviation_ml)
+        return chance / 2
 
     def day_of(self, chance: float) -> float:
         """The first day on which the chance of an empty reservoir is `chance`; infinite when it never is.
 
-        Without boluses the first guess is exact. With them the normal quantile of the chance is still nearly
-        a straight line in time, so the secant rule needs few steps; the bracket keeps it from leaving.
+        At a single bolus rate the first guess is exact. At several the normal quantile of the chance is still
+        nearly a straight line in time, so the secant rule needs few steps; the bracket keeps it from leaving.
         """
         target = _quantile(chance)
         if self.usual_day in (0.0, inf):
             return self.usual_day
-        day = self._guess(target)
+        day = self._normal_day(target)
+        if len(self.rates) == 1:
+            return day
+        day = min(max(day, _LEAST_GUESS * self.usual_day), self.usual_day / _LEAST_GUESS)
         early, late = 0.0, inf
         before, above_before = self.usual_day, -target
         for _ in range(_MOST_STEPS):
@@ -87,8 +90,8 @@ class EmptyTime:
             before, above_before, day = day, above, following
         return early
 
-    def _guess(self, target: float) -> float:
-        """The day sought, if the patient took boluses at the mean rate.
+    def _normal_day(self, target: float) -> float:
+        """The day sought, if delivery were normal however the boluses spread.
 
         At x times the volume the delivery is off by x - 1, in standard deviations of sqrt((a x)^2 + b^2),
         where a and b are the spreads of delivery and filling as shares of the volume: a quadratic in x.
@@ -97,18 +100,22 @@ class EmptyTime:
         z_squared = target**2
         root = sqrt(max(0.0, z_squared * (a_squared + b_squared - z_squared * a_squared * b_squared)))
         if target <= 0:
-            times = max(_LEAST_GUESS, 1 - z_squared * b_squared) / (1 + root)
+            times = max(0.0, 1 - z_squared * b_squared) / (1 + root)
+        elif z_squared * a_squared < 1:
+            times = (1 + root) / (1 - z_squared * a_squared)
         else:
-            times = (1 + root) / max(_LEAST_GUESS, 1 - z_squared * a_squared)
-        day = day_programmed(self.programme, self.mean_rate, times * self.volume_ml / self.belief.ratio)
-        return day if day < inf else times * self.usual_day
+            return inf  # so much doubt that it may well run for ever
+        return day_programmed(self.programme, self.mean_rate, times * self.volume_ml / self.belief.ratio)
 
     @cached_property
     def _spreads(self) -> tuple[float, float]:
         """Variances of delivery and of filling as shares of the volume."""
         exposed = exposure(self.programme, self.mean_rate, self.usual_day)
+        spread = sum(weight * (rate - self.mean_rate) ** 2 for weight, rate in self.rates)
+        by_boluses = spread * (self.belief.ratio * exposed.ml_per_rate) ** 2
         squared = self.volume_ml**2
-        return self.belief.delivered_variance(exposed) / squared, self.volume_sd_ml**2 / squared
+        delivered = self.belief.delivered_variance(exposed) + by_boluses
+        return delivered / squared, self.volume_sd_ml**2 / squared
 
     def _quantile_at(self, day: float) -> float:
         return _NORMAL.inv_cdf(min(max(self.chance(day), _HARDLY), _SURELY))

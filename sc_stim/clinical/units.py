@@ -4,6 +4,7 @@ An unknown unit is refused by name: a unit that is silently taken for another is
 """
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 
@@ -70,6 +71,7 @@ _SLIPS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)  # the same few figures again and again
 def convert(value: float, from_unit: str, to_unit: str) -> float:
     """The value in the other unit, rounded once to the nearest float."""
     return float(Fraction(value) * ratio(from_unit, to_unit))

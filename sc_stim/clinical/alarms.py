@@ -4,6 +4,7 @@ The table lives in data/alarms.json. Severities are the FHIR `devicealert-priori
 no priority to any particular condition, so the severities here are this project's own hazard judgement.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -53,7 +54,9 @@ class AlarmCondition:
     """`severity` by device kind: a condition does not exist for the kinds that are missing.
 
     `momentary` conditions are over as soon as they happen. `severity_without_withdrawal` holds when every
-    drug in the pump is known to have no withdrawal syndrome.
+    drug in the pump is known to have no withdrawal syndrome; `severity_after_visit` is the least for a pump
+    that a visit left so. `escalation` is by device kind. `held_until_mri_check`: begun in an MRI, it is not over
+    before the check after the scan. `ended_by_interrogation`: also by one that was no programming session.
     """
 
     name: str
@@ -64,7 +67,10 @@ class AlarmCondition:
     states_ending: frozenset[str]
     severity_without_withdrawal: Severity | None
     severity_in_mri: Severity | None
-    escalation: Escalation | None
+    severity_after_visit: Severity | None
+    escalation: dict[str, Escalation]
+    held_until_mri_check: bool
+    ended_by_interrogation: bool
     source: str | None
     rationale: str
 
@@ -90,6 +96,8 @@ class AlarmTable:
     silence: SilenceRule
     late_after: Figure
     late_settle: Figure
+    stop_within: Figure
+    interrogations_apart: Figure
 
     def cleared_returns_to_normal(self, kind: str) -> bool:
         """Whether a `cleared` of this event kind ends its condition. If not, only a person or a session does."""
@@ -125,6 +133,8 @@ def table_from(document: dict[str, Any]) -> AlarmTable:
         silence=_silence(document["silence"]),
         late_after=reference.figure(document["late"]["after"]),
         late_settle=reference.figure(document["late"]["settle"]),
+        stop_within=reference.figure(document["visit"]["stop_within"]),
+        interrogations_apart=reference.figure(document["mri"]["interrogations_apart"]),
     )
 
 
@@ -134,16 +144,20 @@ def shipped_table() -> AlarmTable:
 
 
 def _condition(name: str, entry: dict[str, Any]) -> AlarmCondition:
+    severity = {kind: severity_from(code) for kind, code in entry["severity"].items()}
     return AlarmCondition(
         name=name,
-        severity={kind: severity_from(code) for kind, code in entry["severity"].items()},
+        severity=severity,
         stops_therapy=entry["stops_therapy"],
         momentary=entry.get("momentary", False),
         states_asserting=frozenset(entry["states_asserting"]),
         states_ending=frozenset(entry["states_ending"]),
         severity_without_withdrawal=_optional_severity(entry, "severity_without_withdrawal"),
         severity_in_mri=_optional_severity(entry, "severity_in_mri"),
-        escalation=_escalation(entry["escalates"]) if "escalates" in entry else None,
+        severity_after_visit=_optional_severity(entry, "severity_after_visit"),
+        escalation=_escalations(entry["escalates"], severity) if "escalates" in entry else {},
+        held_until_mri_check=entry.get("held_until_mri_check", False),
+        ended_by_interrogation=entry.get("ended_by_interrogation", False),
         source=entry["source"],
         rationale=entry["rationale"],
     )
@@ -151,6 +165,13 @@ def _condition(name: str, entry: dict[str, Any]) -> AlarmCondition:
 
 def _optional_severity(entry: dict[str, Any], key: str) -> Severity | None:
     return severity_from(entry[key]) if key in entry else None
+
+
+def _escalations(entry: dict[str, Any], kinds: Iterable[str]) -> dict[str, Escalation]:
+    """`to` is one severity for every kind of device, or one for each."""
+    to = entry["to"]
+    by_kind = to if isinstance(to, dict) else dict.fromkeys(kinds, to)
+    return {kind: _escalation(entry | {"to": code}) for kind, code in by_kind.items()}
 
 
 def _escalation(entry: dict[str, Any]) -> Escalation:

@@ -6,13 +6,17 @@ something newer contradicts is history. Silence since then is a finding of its o
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from sc_stim.clinical.alarms import AlarmCondition, AlarmTable, Effect, Severity, duration, shipped_table
 
-_MRI_MODE: Final = "mri_mode"
+MRI_MODE: Final = "mri_mode"
+MRI_CHECK: Final = "post_mri_check_due"
+INTERROGATION: Final = "interrogation"  # evidence that ends, besides the kinds of events
+_SESSION: Final = "programming_session"
+_SESSION_END: Final = "session_closed"
 _WORST_WITHDRAWAL: Final = "life_threatening"
 _NO_WITHDRAWAL: Final = "none"
 
@@ -47,14 +51,39 @@ class ReportedState:
 
 
 @dataclass(frozen=True, slots=True)
+class Visits:
+    """What the clinic did with the device, besides what the device tells of itself.
+
+    fills: of a pump. interrogations: reports that were asked for and came, and read-outs that a person recorded.
+    """
+
+    fills: tuple[datetime, ...] = ()
+    interrogations: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MriCheck:
+    """What a model needs after a scan: so many interrogations, `within` this time (None: the table's figure)."""
+
+    interrogations: int = 1
+    within: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HoldingCondition:
-    """A condition that holds now. `evidence`: the event kind or `state:...` that first asserted it."""
+    """A condition that holds now. `evidence`: the event kind or `state:...` that first asserted it.
+
+    left_after_visit: a session or a fill ended, and the pump was left so
+    recovered_at: the device says since then that it is over, but the check after the scan has not shown it
+    """
 
     name: str
     severity: Severity
     since: datetime
     evidence: str
     stops_therapy: bool
+    left_after_visit: bool = False
+    recovered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +93,7 @@ class PastCondition:
     name: str
     since: datetime
     until: datetime
+    ended_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +120,53 @@ class _Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A time in which a condition held: its assertions in order, and when it ended, if it did."""
+    """A time in which a condition held: its assertions in order, and when and by what it ended, if it did."""
 
     name: str
     assertions: tuple[_Evidence, ...]
     until: datetime | None
+    ended_by: str = ""
+    recovered_at: datetime | None = None
 
     @property
     def since(self) -> datetime:
         return self.assertions[0].at
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What bears on the severity of every condition of the device."""
+
+    device_kind: str
+    at: datetime
+    withdrawal_class: str
+    mri_since: datetime | None
+    in_session: bool
+    visit_ends: tuple[datetime, ...]
+    after_mri: MriCheck
+    table: AlarmTable
+
+    def escalates_at(self, run: _Run) -> datetime | None:
+        """When time alone makes it worse."""
+        escalation = self.table.conditions[run.name].escalation.get(self.device_kind)
+        if escalation is None:
+            return None
+        within = self.after_mri.within if run.name == MRI_CHECK else None
+        return run.since + (escalation.after if within is None else within)
+
+    def in_mri(self, run: _Run) -> bool:
+        """A stop inside an MRI is expected for as long as the MRI mode itself is not overdue."""
+        overdue = self.table.conditions[MRI_MODE].escalation.get(self.device_kind)
+        if self.mri_since is None or run.since < self.mri_since or overdue is None:
+            return False
+        return self.at - self.mri_since < overdue.after
+
+    def left_after_visit(self, run: _Run) -> bool:
+        """A session or a fill ended, and the pump stands still since then or stopped soon after."""
+        if self.in_session or self.table.conditions[run.name].severity_after_visit is None:
+            return False
+        reach = duration(self.table.stop_within)
+        return any(run.since - reach <= end <= self.at for end in self.visit_ends)
 
 
 def conditions_now(
@@ -107,39 +175,69 @@ def conditions_now(
     *,
     newest_state: ReportedState | None = None,
     events: Iterable[DeviceEvent] = (),
+    visits: Visits = Visits(),  # noqa: B008 - frozen
+    after_mri: MriCheck = MriCheck(),  # noqa: B008 - frozen
     withdrawal_class: str = _WORST_WITHDRAWAL,
     table: AlarmTable | None = None,
 ) -> Conditions:
     """Judge one device ("pump" or "stimulator"). `withdrawal_class`: drugs.Formulary.withdrawal_class of its
-    drugs.
+    drugs; `after_mri`: of its model.
 
     Raises UnknownEvent for an event kind that the table does not know.
     """
     table = table or shipped_table()
-    runs = list(_runs(device_kind, newest_state, events, table))
+    events = tuple(events)
+    runs = list(_runs(device_kind, newest_state, events, visits, after_mri, table))
+    runs = _held_until_checked(runs, table)
     open_runs = [run for run in runs if run.until is None]
-    mri_since = next((run.since for run in open_runs if run.name == _MRI_MODE), None)
+    scene = _Scene(
+        device_kind,
+        at,
+        withdrawal_class,
+        mri_since=next((run.since for run in open_runs if run.name == MRI_MODE), None),
+        in_session=any(run.name == _SESSION for run in open_runs),
+        visit_ends=(*visits.fills, *(event.at for event in events if event.kind == _SESSION_END)),
+        after_mri=after_mri,
+        table=table,
+    )
     settling = {run.name: _settles_at(run, table) for run in open_runs}
-    held = [(run, _holding(run, device_kind, at, withdrawal_class, mri_since, table)) for run in open_runs]
+    held = [(run, _holding(run, scene)) for run in open_runs]
+    changes = [*settling.values(), *(scene.escalates_at(run) for run in open_runs)]
     return Conditions(
         now=tuple(holding for run, holding in held if settling[run.name] <= at),
         waiting=tuple(holding for run, holding in held if settling[run.name] > at),
-        past=tuple(PastCondition(run.name, run.since, run.until) for run in runs if run.until is not None),
-        judge_again_at=min(_later_changes(open_runs, settling, at, table), default=None),
+        past=tuple(
+            PastCondition(run.name, run.since, run.until, run.ended_by)
+            for run in runs
+            if run.until is not None
+        ),
+        judge_again_at=min((moment for moment in changes if moment and moment > at), default=None),
     )
 
 
 def _runs(
-    device_kind: str, newest_state: ReportedState | None, events: Iterable[DeviceEvent], table: AlarmTable
+    device_kind: str,
+    newest_state: ReportedState | None,
+    events: Iterable[DeviceEvent],
+    visits: Visits,
+    after_mri: MriCheck,
+    table: AlarmTable,
 ) -> Iterator[_Run]:
     evidence: dict[str, list[_Evidence]] = {}
-    for name, item in (*_from_events(events, table), *_from_state(newest_state, table)):
+    told = (
+        *_from_events(events, table),
+        *_from_state(newest_state, table),
+        *_from_interrogations(visits, table),
+    )
+    for name, item in told:
         if device_kind in table.conditions[name].severity:
             evidence.setdefault(name, []).append(item)
     for name, items in evidence.items():
         # At the very same moment and number an assertion counts as the newer word.
         items.sort(key=lambda item: (item.at, item.seq, item.asserts))
-        yield from _condition_runs(table.conditions[name], items)
+        condition = table.conditions[name]
+        needed = after_mri.interrogations if condition.ended_by_interrogation else 1
+        yield from _condition_runs(condition, items, needed, duration(table.interrogations_apart))
 
 
 def _from_events(events: Iterable[DeviceEvent], table: AlarmTable) -> Iterator[tuple[str, _Evidence]]:
@@ -165,19 +263,47 @@ def _from_state(newest: ReportedState | None, table: AlarmTable) -> Iterator[tup
             yield condition.name, _Evidence(newest.at, newest.seq, asserts, newest.received_at, said_by)
 
 
-def _condition_runs(condition: AlarmCondition, items: list[_Evidence]) -> Iterator[_Run]:
+def _from_interrogations(visits: Visits, table: AlarmTable) -> Iterator[tuple[str, _Evidence]]:
+    for condition in table.conditions.values():
+        if condition.ended_by_interrogation:
+            for at in visits.interrogations:
+                yield condition.name, _Evidence(at, 0, False, at, INTERROGATION)
+
+
+def _condition_runs(
+    condition: AlarmCondition, items: list[_Evidence], needed: int, apart: timedelta
+) -> Iterator[_Run]:
+    """`needed`: so many ends after the last assertion end it; those less than `apart` are one."""
     if condition.momentary:
         yield from (_Run(condition.name, (item,), item.at) for item in items)
         return
     assertions: list[_Evidence] = []
+    ends: list[_Evidence] = []
     for item in items:
         if item.asserts:
             assertions.append(item)
-        elif assertions:
-            yield _Run(condition.name, tuple(assertions), item.at)
-            assertions = []
+            ends = []
+        elif assertions and (not ends or item.at - ends[-1].at >= apart):
+            ends.append(item)
+        if len(ends) >= needed:
+            yield _Run(condition.name, tuple(assertions), item.at, item.said_by)
+            assertions, ends = [], []
     if assertions:
         yield _Run(condition.name, tuple(assertions), None)
+
+
+def _held_until_checked(runs: list[_Run], table: AlarmTable) -> list[_Run]:
+    """What began in an MRI and ended by the device's own word is open until the check after the scan is done."""
+    check = next((run for run in runs if run.name == MRI_CHECK and run.until is None), None)
+    if check is None:
+        return runs
+    found = {run.name: run for run in runs if run.since >= check.since}  # the newest of each
+    held = {
+        id(run): replace(run, until=None, recovered_at=run.until)
+        for run in found.values()
+        if table.conditions[run.name].held_until_mri_check and run.until is not None
+    }
+    return [held.get(id(run), run) for run in runs]
 
 
 def _settles_at(run: _Run, table: AlarmTable) -> datetime:
@@ -189,39 +315,26 @@ def _settles_at(run: _Run, table: AlarmTable) -> datetime:
     )
 
 
-def _holding(
-    run: _Run,
-    device_kind: str,
-    at: datetime,
-    withdrawal_class: str,
-    mri_since: datetime | None,
-    table: AlarmTable,
-) -> HoldingCondition:
-    condition = table.conditions[run.name]
-    severity = condition.severity[device_kind]
-    if withdrawal_class == _NO_WITHDRAWAL and condition.severity_without_withdrawal is not None:
+def _holding(run: _Run, scene: _Scene) -> HoldingCondition:
+    condition = scene.table.conditions[run.name]
+    severity = condition.severity[scene.device_kind]
+    if scene.withdrawal_class == _NO_WITHDRAWAL and condition.severity_without_withdrawal is not None:
         severity = condition.severity_without_withdrawal
-    if condition.severity_in_mri is not None and _in_mri(run, at, mri_since, table):
+    expected = run.recovered_at is not None or scene.in_mri(run)
+    if condition.severity_in_mri is not None and expected:
         severity = min(severity, condition.severity_in_mri)
-    if condition.escalation is not None and at - run.since >= condition.escalation.after:
-        severity = max(severity, condition.escalation.to)
-    return HoldingCondition(run.name, severity, run.since, run.assertions[0].said_by, condition.stops_therapy)
-
-
-def _in_mri(run: _Run, at: datetime, mri_since: datetime | None, table: AlarmTable) -> bool:
-    """A stop inside an MRI is expected for as long as the MRI mode itself is not overdue."""
-    overdue_after = table.conditions[_MRI_MODE].escalation
-    if mri_since is None or run.since < mri_since or overdue_after is None:
-        return False
-    return at - mri_since < overdue_after.after
-
-
-def _later_changes(
-    open_runs: list[_Run], settling: dict[str, datetime], at: datetime, table: AlarmTable
-) -> Iterator[datetime]:
-    for run in open_runs:
-        escalation = table.conditions[run.name].escalation
-        moments = [settling[run.name]]
-        if escalation is not None:
-            moments.append(run.since + escalation.after)
-        yield from (moment for moment in moments if moment > at)
+    worse_at, escalation = scene.escalates_at(run), condition.escalation.get(scene.device_kind)
+    if escalation is not None and worse_at is not None and worse_at <= scene.at:
+        severity = max(severity, escalation.to)
+    left = scene.left_after_visit(run)
+    if left and condition.severity_after_visit is not None:
+        severity = max(severity, condition.severity_after_visit)
+    return HoldingCondition(
+        run.name,
+        severity,
+        run.since,
+        run.assertions[0].said_by,
+        condition.stops_therapy and run.recovered_at is None,
+        left,
+        run.recovered_at,
+    )

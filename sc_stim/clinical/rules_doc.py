@@ -107,9 +107,13 @@ def _changes(condition: AlarmCondition) -> Iterator[str]:
         yield f"{condition.severity_without_withdrawal.code} if no drug has a withdrawal syndrome"
     if condition.severity_in_mri is not None:
         yield f"{condition.severity_in_mri.code} inside an MRI"
-    if condition.escalation is not None:
-        figure = condition.escalation.after_figure
-        yield f"{condition.escalation.to.code} after {figure} ({figure.source or figure.note})"
+    if condition.severity_after_visit is not None:
+        yield f"{condition.severity_after_visit.code} if a visit left it so, whatever the drug"
+    for kind, escalation in condition.escalation.items():
+        figure = escalation.after_figure
+        yield f"{kind} {escalation.to.code} after {figure} ({figure.source or figure.note})"
+    if condition.held_until_mri_check:
+        yield "begun in an MRI: held until the check after it"
     if condition.momentary:
         yield "over at once"
 
@@ -133,6 +137,8 @@ def _silence() -> str:
             _row(
                 f"then {table.silence.escalation.to.code} after", figure=table.silence.escalation.after_figure
             ),
+            _row("left by a visit: stopped within", figure=table.stop_within),
+            _row("interrogations are two if apart by", figure=table.interrogations_apart),
             _row("an alarm is late after", figure=table.late_after),
             _row("a late alarm waits", figure=table.late_settle),
         ),

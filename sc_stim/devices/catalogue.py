@@ -29,6 +29,17 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MriRule:
+    """What a scan asks for: steps before and after it, and so many interrogations within this time of it."""
+
+    name: str
+    check_within: Figure
+    interrogations: Figure
+    before: tuple[Statement, ...]
+    after: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PumpModel:
     """An intrathecal pump. A pump without telemetry is known from the clinic's records alone.
 
@@ -43,6 +54,7 @@ class PumpModel:
     programmable: bool
     report_interval: Figure | None
     mri: Statement | None
+    mri_rule: MriRule
     reservoir: Figure | None
     accuracy: Figure | None
     limits: Mapping[str, Figure]
@@ -61,6 +73,7 @@ class StimulatorModel:
     telemetry: bool
     report_interval: Figure | None
     mri: Statement | None
+    mri_rule: MriRule
     rechargeable: Statement | None
     closed_loop: Statement | None
     contacts: Figure | None
@@ -110,6 +123,24 @@ def find_stimulator(name: str) -> StimulatorModel:
     return model
 
 
+def mri_rule(model: str, kind: Kind) -> MriRule:
+    """The rule of this model; where it is not in the catalogue the one of all devices of its kind."""
+    known = _by_name().get(model)
+    return known.mri_rule if known and known.kind == kind else _mri_rule(kind)
+
+
+@cache
+def _mri_rule(name: str) -> MriRule:
+    entry = _document()["mri_rules"][name]
+    return MriRule(
+        name=name,
+        check_within=figure(entry["check_within"]),
+        interrogations=figure(entry["interrogations"]),
+        before=tuple(map(_statement, entry["before"])),
+        after=tuple(map(_statement, entry["after"])),
+    )
+
+
 @cache
 def _document() -> dict[str, Any]:
     text = (files("sc_stim.devices") / "data" / "models.json").read_text(encoding="utf-8")
@@ -126,6 +157,7 @@ def _by_name() -> dict[str, DeviceModel]:
 def _model(entry: dict[str, Any], usual_interval: Figure) -> DeviceModel:
     values = {key: _value(value) for key, value in entry.items() if key != "kind"}
     values["report_interval"] = usual_interval if entry["telemetry"] else None
+    values["mri_rule"] = _mri_rule(entry["mri_rule"])
     return PumpModel(**values) if entry["kind"] == "pump" else StimulatorModel(**values)
 
 

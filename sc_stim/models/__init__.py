@@ -3,6 +3,7 @@
 from sc_stim.models.alert import Alert, AlertEntry
 from sc_stim.models.appointment import Absence, Appointment, CalendarFeed, ClinicResource, OpeningHours
 from sc_stim.models.audit import AuditEntry, AuditHead
+from sc_stim.models.care_task import CareTask, CareTaskEntry
 from sc_stim.models.clinic import ApiToken, Clinic, ClinicClosure, User
 from sc_stim.models.device import BrokerLogin, Command, Device, DeviceSetting, Fill, Lead
 from sc_stim.models.escalation import Contact, Ladder, Shift
@@ -21,7 +22,8 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
-    "BrokerLogin", "CalendarFeed", "Clinic", "ClinicClosure", "ClinicResource", "Command", "Contact", "Device",
+    "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
+    "Command", "Contact", "Device",
     "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill", "Forecast", "Heartbeat",
     "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt", "OpeningHours", "PainFinding",
     "PainModel",

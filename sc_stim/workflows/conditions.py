@@ -8,19 +8,22 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical.alarms import AlarmTable, Severity, shipped_table
+from sc_stim.clinical.alarms import AlarmTable, Severity, duration, shipped_table
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.clinical.conditions import (
     Conditions,
     DeviceEvent,
+    HoldingCondition,
+    MriCheck,
     ReportedState,
+    Visits,
     conditions_now,
 )
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
-from sc_stim.models import Alert, Device, PumpSample, StimulatorSample
+from sc_stim.models import Alert, Command, Device, Fill, PumpSample, StimulatorSample
 from sc_stim.models import DeviceEvent as DeviceEventRow
 from sc_stim.models.device import fills_of
-from sc_stim.workflows import alerts
+from sc_stim.workflows import alerts, care_tasks
 
 REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken back, is for the chart
 WORST = "life_threatening"  # what stopping is taken for where the drugs in a pump are not known
@@ -50,7 +53,9 @@ def judge_conditions(
         if judged.judge_again_at:
             again[device.id] = judged.judge_again_at
     _note(session, over, at)
+    care_tasks.follow_scans(session, devices, standing, at)
     _end_of_explanted(session, subjects, at)
+    care_tasks.end_of_explanted(session, subjects, at)
     return again
 
 
@@ -67,13 +72,17 @@ def _conditions(
 ) -> dict[int, Conditions]:
     words = _newest_words(session, devices, table)
     events = _events(session, _reach_back(devices, opened, at), table)
-    drugs = _withdrawal_classes(session, [device.id for device in devices if device.kind == "pump"])
+    fills = fills_of(session, [device.id for device in devices if device.kind == "pump"])
+    asked = _interrogations(session, [device.id for device in devices])
+    drugs = _withdrawal_classes(fills)
     return {
         device.id: conditions_now(
             device.kind,
             at,
             newest_state=words.get(device.id),
             events=events[device.id],
+            visits=Visits(tuple(fill.at for fill in fills.get(device.id, ())), tuple(asked[device.id])),
+            after_mri=_after_mri(device),
             withdrawal_class=drugs.get(device.id, WORST),
         )
         for device in devices
@@ -97,13 +106,22 @@ def _apply(
 ) -> None:
     for holding in judged.now:
         if holding.severity is not Severity.INFO:  # that is for the chart, until time makes it worse
-            detail = {"evidence": holding.evidence}
+            detail = _detail(holding)
             condition = _condition(device, holding.name, holding.severity, holding.since, detail, table)
             alerts.raise_alert(session, condition, at=at)
     standing = {holding.name for holding in (*judged.now, *judged.waiting)}
     for alert in opened:
         if alert.condition not in standing and alert.open_key:
             alerts.return_to_normal(session, alert.open_key, at=at)
+
+
+def _detail(holding: HoldingCondition) -> dict[str, Any]:
+    detail: dict[str, Any] = {"evidence": holding.evidence}
+    if holding.left_after_visit:
+        detail["left_after_visit"] = True
+    if holding.recovered_at is not None:
+        detail["recovered_at"] = holding.recovered_at.isoformat()
+    return detail
 
 
 def _over(
@@ -230,14 +248,33 @@ def _open_alerts(session: Session, ids: Collection[int], table: AlarmTable) -> O
     return opened
 
 
-def _withdrawal_classes(session: Session, ids: Collection[int]) -> dict[int, str]:
+def _interrogations(session: Session, ids: Collection[int]) -> dict[int, list[dt.datetime]]:
+    """When each device was read out besides programming sessions: asked over the air, or recorded by a person."""
+    found: dict[int, list[dt.datetime]] = defaultdict(list)
+    reported = select(Command.device_id, Command.answered_at).where(
+        Command.device_id.in_(ids),
+        Command.kind == "interrogate",
+        Command.state == "reported",
+        Command.answered_at.is_not(None),
+    )
+    for device_id, at in (*session.execute(reported), *care_tasks.recorded_interrogations(session, ids)):
+        found[device_id].append(at)
+    return found
+
+
+def _after_mri(device: Device) -> MriCheck:
+    rule = care_tasks.rule_of(device)
+    return MriCheck(int(rule.interrogations.value), duration(rule.check_within))
+
+
+def _withdrawal_classes(fills: Mapping[int, list[Fill]]) -> dict[int, str]:
     """What stopping means by the drugs in each pump; the worst where they are not known."""
     classes: dict[int, str] = {}
-    for device_id, fills in fills_of(session, ids).items():
-        if fills:
+    for device_id, of_device in fills.items():
+        if of_device:
             try:
                 classes[device_id] = shipped_formulary().withdrawal_class(
-                    drug["name"] for drug in fills[-1].drugs
+                    drug["name"] for drug in of_device[-1].drugs
                 )
             except UnknownDrug:
                 continue

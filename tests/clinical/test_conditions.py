@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from sc_stim.clinical.alarms import Severity
-from sc_stim.clinical.conditions import Conditions, DeviceEvent, ReportedState, UnknownEvent, conditions_now
+from sc_stim.clinical.conditions import (
+    Conditions,
+    DeviceEvent,
+    MriCheck,
+    ReportedState,
+    UnknownEvent,
+    Visits,
+    conditions_now,
+)
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CASES = json.loads(
@@ -35,8 +43,19 @@ def judged(case: dict[str, Any], events: list[DeviceEvent]) -> Conditions:
     state = row and ReportedState(
         row["state"], moment(row["at_min"]), moment(row["received_min"]), row["seq"]
     )
+    within_h = case.get("check_within_h")
     return conditions_now(
-        case["device"], AT, newest_state=state, events=events, withdrawal_class=case["withdrawal_class"]
+        case["device"],
+        AT,
+        newest_state=state,
+        events=events,
+        visits=Visits(
+            tuple(map(moment, case.get("fills", ()))), tuple(map(moment, case.get("interrogations", ())))
+        ),
+        after_mri=MriCheck(
+            case.get("interrogations_needed", 1), None if within_h is None else timedelta(hours=within_h)
+        ),
+        withdrawal_class=case["withdrawal_class"],
     )
 
 
@@ -60,6 +79,20 @@ def test_a_message_that_arrives_twice_changes_nothing(case: dict[str, Any]) -> N
     once, twice = judged(case, events), judged(case, events * 2)
     assert (twice.now, twice.waiting, twice.judge_again_at) == (once.now, once.waiting, once.judge_again_at)
     assert set(twice.past) == set(once.past)
+
+
+def test_a_pump_that_recovered_from_its_stall_in_the_scan_is_not_said_to_stand_still() -> None:
+    events = [
+        DeviceEvent("mri_entered", moment(-90), moment(-90)),
+        DeviceEvent("motor_stall", moment(-90), moment(-90)),
+    ]
+    cleared = DeviceEvent("motor_stall", moment(-40), moment(-40), "cleared")
+    [stall] = [row for row in conditions_now("pump", AT, events=events).now if row.name == "motor_stall"]
+    [over] = [
+        row for row in conditions_now("pump", AT, events=[*events, cleared]).now if row.name == "motor_stall"
+    ]
+    assert (stall.stops_therapy, stall.recovered_at) == (True, None)
+    assert (over.stops_therapy, over.recovered_at) == (False, moment(-40))
 
 
 def test_an_unknown_event_kind_is_refused_by_name() -> None:

@@ -115,3 +115,30 @@ def test_the_catalogue_has_a_version() -> None:
 def test_a_statement_needs_a_source_or_the_mark_unverified(entry: dict[str, object]) -> None:
     with pytest.raises(ReferenceDataError, match='either a source or "verified": false'):
         catalogue._statement(entry)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_every_model_has_an_mri_rule_that_says_what_to_do_before_and_after(
+    model: catalogue.DeviceModel,
+) -> None:
+    rule = catalogue.mri_rule(model.name, model.kind)
+    assert rule is model.mri_rule
+    assert rule.before
+    assert rule.after
+    assert rule.check_within.unit == "h"
+    assert rule.interrogations.value >= 1
+
+
+def test_a_prometra_is_emptied_before_anything_else() -> None:
+    for model in PUMPS:
+        first = model.mri_rule.before[0]
+        assert ("EMPTY THE RESERVOIR FIRST" in str(first.value)) == model.name.startswith("Prometra")
+
+
+def test_a_synchromed_ii_is_interrogated_twice_after_a_scan() -> None:
+    assert catalogue.mri_rule("SynchroMed II 8637-40", "pump").interrogations.value == 2
+
+
+def test_a_model_that_is_not_in_the_catalogue_has_the_rule_of_its_kind() -> None:
+    assert catalogue.mri_rule("Example Pump", "pump").name == "pump"
+    assert catalogue.mri_rule("Intellis", "pump").name == "pump"

@@ -7,7 +7,7 @@ from gunicorn.app.base import BaseApplication
 from sc_stim.app import create_app
 from sc_stim.settings import Settings
 
-THREADS = 4
+THREADS = 48  # a page that is live holds one, and does nothing with it
 WORKERS = 2
 
 

@@ -1,9 +1,9 @@
-"""Server-rendered pages. They need no outside address and no script."""
+"""Server-rendered pages. They need no outside address, and work without script."""
 
 from flask import Flask
 
 from sc_stim.extensions import login
-from sc_stim.web import alerts, audit_trail, clinic, devices, patient, patients, session, worklist
+from sc_stim.web import alerts, audit_trail, clinic, devices, live, patient, patients, session, worklist
 from sc_stim.web.blueprint import pages
 from sc_stim.web.errors import answer
 
@@ -14,6 +14,7 @@ _VIEWS = (
     audit_trail,
     clinic,
     devices,
+    live,
     patient,
     patients,
     session,
@@ -27,4 +28,5 @@ def install(app: Flask) -> None:
     login.login_message = None
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # a form is good for as long as its session
     app.config["WTF_CSRF_SSL_STRICT"] = False  # our Referrer-Policy keeps the referrer this would ask for
+    live.install(app)
     app.register_blueprint(pages)

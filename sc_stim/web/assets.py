@@ -41,7 +41,7 @@ def static(name: str) -> Response:
 
 
 def address_of(name: str) -> str:
-    """The address of a static file. Raises KeyError where there is none."""
+    """The address of a static file. Raises KeyError where there is none: `make install` takes some from npm."""
     return url_for("web.static", name=assets()[name].public_name)
 
 

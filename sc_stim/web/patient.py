@@ -18,7 +18,6 @@ from sc_stim.guard import actor
 from sc_stim.models import Alert, Assessment, Device, DeviceEvent, Fill, PainFinding, Patient, Treatment, User
 from sc_stim.models.scope import find
 from sc_stim.models.series import start_of_day
-from sc_stim.models.worklist import SEVERITY_ORDER
 from sc_stim.web import page, patient_charts
 from sc_stim.web.blueprint import pages
 from sc_stim.web.implants import Implant, implants_of
@@ -124,7 +123,7 @@ def _alerts(patient: Patient, implants: Sequence[Implant]) -> Sequence[Alert]:
     )
     statement = select(Alert).where(about, Alert.clinic_id == patient.clinic_id, Alert.state != State.CLOSED)
     statement = statement.options(joinedload(Alert.patient), joinedload(Alert.device))
-    return db.session.scalars(statement.order_by(SEVERITY_ORDER, Alert.opened_at)).all()
+    return db.session.scalars(statement.order_by(Alert.severity_rank, Alert.opened_at)).all()
 
 
 def _events(implants: Sequence[Implant], window: Window) -> list[tuple[DeviceEvent, Device]]:

@@ -163,13 +163,15 @@ def _problems(page: Page) -> Iterator[str]:
         )
     for form in page.all("form"):
         names = {field.get("name") for field in form.iter("input")}
+        if form.get("method") == "get" and form.get("action"):
+            continue  # a search
         if form.get("method") != "post" or not form.get("action") or "csrf_token" not in names:
             yield f"form {form.get('action')} is no protected POST"
 
 
 def _problems_of(element: Element, ids: set[str | None]) -> Iterator[str]:
     tag = element.tag.rpartition("}")[2]
-    if tag in ("script", "style"):
+    if tag == "style" or (tag == "script" and (element.text or not element.get("src"))):
         yield f"{tag} within the page"
     for name, value in element.attrib.items():
         if name == "style" or name.startswith("on"):

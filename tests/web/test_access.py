@@ -63,7 +63,7 @@ def test_every_page_is_in_the_table_of_this_test(app):
         for path in WHO_MAY | FORMS
     }
 
-    assert rules - tested == {"/", "/sign-in", "/sign-out", "/static/<name>"}
+    assert rules - tested == {"/", "/live", "/sign-in", "/sign-out", "/static/<name>"}
 
 
 def test_a_role_sees_only_the_ways_it_may_go(visit):

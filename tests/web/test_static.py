@@ -19,7 +19,7 @@ def test_static_files_have_hashed_names_and_may_be_kept_for_ever(visit):
     for asset in assets().values():
         response = nobody.get(f"/static/{asset.public_name}")
         assert response.status_code == 200
-        assert response.mimetype in ("text/css", "image/svg+xml")
+        assert response.mimetype in ("text/css", "image/svg+xml", "text/javascript")
         assert response.cache_control.max_age == 365 * 24 * 3600
         assert response.cache_control.immutable and not response.cache_control.no_store
 

@@ -1,0 +1,79 @@
+// What every page can do by itself. All of it is a convenience: without script, each page still works.
+
+// Live parts: <div id=... data-live="/live" hx-get=... hx-trigger="live">. The server says that there is news, htmx
+// fetches the part again; never under somebody's hands.
+const live = document.querySelector("[data-live]")
+if (live) {
+  const QUIET_FOR_TOO_LONG_MS = 45_000
+  const status = document.querySelector("[data-live-status]")
+  let heard = Date.now()
+  let news = false
+
+  const busy = () => {
+    const active = document.activeElement
+    return document.hidden || live.querySelector("dialog[open], details[open].menu") !== null ||
+      (active && live.contains(active) && active.matches("input, select, textarea")) || String(getSelection()) !== ""
+  }
+  const fetchAgain = () => {
+    if (!news || busy()) return
+    news = false
+    htmx.trigger(document.getElementById(live.id), "live")
+  }
+  const say = (words, bad) => {
+    if (!status || status.textContent === words) return
+    status.textContent = words
+    status.classList.toggle("missing", bad)
+  }
+
+  const listen = () => {
+    const source = new EventSource(live.dataset.live)
+    const hear = () => { heard = Date.now(); say("live", false) }
+    source.addEventListener("alive", hear)
+    source.addEventListener("changed", () => { hear(); news = true; fetchAgain() })
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return // it tries again by itself
+      news = true // too many viewers, or signed out: look now and then instead
+      setTimeout(listen, 60_000)
+    })
+    addEventListener("pagehide", () => source.close())
+  }
+  listen()
+  setInterval(() => {
+    fetchAgain()
+    if (Date.now() - heard > QUIET_FOR_TOO_LONG_MS) {
+      const minutes = Math.round((Date.now() - heard) / 60_000)
+      say(`not live: nothing heard for ${minutes || "under 1"} min. Reload the page.`, true)
+    }
+  }, 5_000)
+}
+
+document.addEventListener("htmx:configRequest", (event) => {
+  const by = event.detail.triggeringEvent
+  if (by && by.type === "live") event.detail.headers["X-By-Itself"] = "live"
+  const token = document.querySelector("meta[name=csrf-token]")
+  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token.content
+})
+
+// A session that has ended answers a part of a page with the sign-in page: go there as a whole.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail
+  if (xhr.responseURL && new URL(xhr.responseURL).pathname === "/sign-in") {
+    event.detail.shouldSwap = false
+    location.reload()
+  }
+})
+
+// Rows and buttons with a key of their own: <a data-key="j">. Not while somebody types.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return
+  const wanted = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)
+  if (!wanted) return
+  event.preventDefault()
+  if (wanted.matches("input, select, textarea")) wanted.focus()
+  else wanted.click()
+})
+
+// Buttons that only ask the browser: <button type="button" data-print>.
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print]")) print()
+})

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sc_stim.clinical.pattern import Piece, pieces
 from sc_stim.clinical.pump_record import BolusCount, PumpSetting
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,10 +132,12 @@ def stretches(
     begin: float,
     end: float,
     counted: CountedBoluses,
+    zone: tzinfo = UTC,
 ) -> list[Stretch]:
     """The programming from `begin` to `end` (which may be infinite), the counted part taken as coming first.
 
-    `settings` in order of `starts`, their day numbers. The first one also holds before its start.
+    `settings` in order of `starts`, their day numbers. The first one also holds before its start. `zone`: of the
+    clinic, by which the clock of a pump with a pattern was set.
     """
     counted_until = begin + counted.days
     found: list[Stretch] = []
@@ -145,17 +148,24 @@ def stretches(
             continue
         known_until = min(right, counted_until)
         if known_until > left:
-            found.append(_stretch(setting, known_until - left, counted.per_day))
+            found += _of_setting(setting, left, known_until, counted.per_day, zone)
             left = known_until
         if right > left:
-            found.append(_stretch(setting, right - left, None))
+            found += _of_setting(setting, left, right, None, zone)
     return found
 
 
-def _stretch(setting: PumpSetting, days: float, counted_per_day: float | None) -> Stretch:
-    return Stretch(
-        days, setting.flow_ml_per_day, setting.bolus_ml, setting.max_boluses_per_day, counted_per_day
-    )
+def _of_setting(
+    setting: PumpSetting, begin: float, end: float, counted_per_day: float | None, zone: tzinfo
+) -> list[Stretch]:
+    parts: Iterable[Piece] = ((end - begin, setting.flow_ml_per_day),)
+    if setting.pattern:
+        offset = setting.since.astimezone(zone).utcoffset() or timedelta()
+        parts = pieces(setting.pattern, begin, end, offset / _DAY)
+    return [
+        Stretch(days, flow, setting.bolus_ml, setting.max_boluses_per_day, counted_per_day)
+        for days, flow in parts
+    ]
 
 
 def _local_midnight(day: date, zone: tzinfo) -> float:

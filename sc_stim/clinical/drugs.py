@@ -26,7 +26,9 @@ class UnknownDrug(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """`limits` by kind; `stability` by fill: "first_fill", "undiluted" or "any"."""
+    """`limits` by kind; `stability` by fill: "first_fill", "undiluted" or "any". `no_patient_bolus`: the source that
+    forbids boluses by the patient, None where none does.
+    """
 
     name: str
     approved_intrathecal: bool
@@ -37,6 +39,7 @@ class Drug:
     strengths: tuple[Figure, ...]
     limits: dict[str, Figure]
     stability: dict[str, Figure]
+    no_patient_bolus: str | None = None
 
     @property
     def undiluted_mg_per_ml(self) -> float:
@@ -54,7 +57,8 @@ class LimitWarning:
     figure: Figure
 
     def __str__(self) -> str:
-        return f"{self.drug}: {self.actual:g} {self.figure.unit} is above {self.limit} of {self.figure}"
+        limit = self.limit.replace("_", " ")
+        return f"{self.drug}: {self.actual:g} {self.figure.unit} is above the {limit} of {self.figure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ def _drug(name: str, entry: dict[str, Any]) -> Drug:
         strengths=tuple(map(reference.figure, entry["strengths"])),
         limits={kind: reference.figure(figure) for kind, figure in entry["limits"].items()},
         stability={fill: reference.figure(figure) for fill, figure in entry["stability"].items()},
+        no_patient_bolus=entry.get("no_patient_bolus"),
     )
 
 

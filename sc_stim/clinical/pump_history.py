@@ -66,7 +66,7 @@ class PumpHistory:
         return counted_boluses(self.pump.boluses, begin, end, self.zone)
 
     def programme(self, begin: float, end: float, counted: CountedBoluses) -> list[Stretch]:
-        return stretches(self.settings, self.setting_days, begin, end, counted)
+        return stretches(self.settings, self.setting_days, begin, end, counted, self.zone)
 
     def programmed_since(self, begin: float, settings_gap_d: float) -> bool:
         """Whether the settings reach back to `begin`."""

@@ -14,6 +14,7 @@ Flow = Annotated[float, Meta(ge=0, le=100)]
 Percent = Annotated[float, Meta(gt=0, lt=100)]
 Days = Annotated[int, Meta(ge=0, le=365)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -28,15 +29,23 @@ class DrugInPump(_Record, frozen=True, kw_only=True):
     mg_per_ml: Annotated[float, Meta(gt=0, le=1000)] | None = None
 
 
+class PatternStep(_Record, frozen=True, kw_only=True, rename={"since": "from"}):
+    """From `since` (HH:MM by the pump's clock) to the next step; the last one holds until midnight."""
+
+    since: TimeOfDay
+    flow_ml_per_day: Flow
+
+
 class PumpSetting(_Record, frozen=True, kw_only=True, rename={"since": "from"}):
-    """Programmed from `since` until the next setting. A pattern over the day is entered as its volume per
-    day.
+    """Programmed from `since` until the next setting. `pattern`: steps over the day, whose volume per day is
+    `flow_ml_per_day` (see pattern).
     """
 
     since: Instant
     flow_ml_per_day: Flow
     bolus_ml: Annotated[float, Meta(ge=0, le=10)] = 0.0
     max_boluses_per_day: Annotated[float, Meta(ge=0, le=288)] = 0.0
+    pattern: Annotated[tuple[PatternStep, ...], Meta(max_length=48)] = ()
 
     @property
     def allows_boluses(self) -> bool:
@@ -61,13 +70,20 @@ class BolusCount(_Record, frozen=True, kw_only=True, rename={"first_day": "from"
     count: Annotated[int, Meta(ge=0, le=100_000)]
 
 
+class ReservoirReading(_Record, frozen=True, kw_only=True):
+    """What the pump counted in its reservoir: computed from the programmed rate, not measured."""
+
+    at: Instant
+    reservoir_ml: Volume
+
+
 class PumpRecord(_Record, frozen=True, kw_only=True):
     """Newest last is not required: fills and settings are sorted where they are used.
 
     `low_reservoir_alarm_ml` None: the manufacturer's recommended 2 mL is taken and flagged as unverified for
     this pump. `accuracy_pct` is the labelled accuracy of the pump model; None: not known. `country`: see
     workdays.ClinicCalendar. `margin_days` is taken off the low-reservoir date, `pharmacy_lead_days` off the
-    final date.
+    final date. `reading`: the newest one.
     """
 
     timezone: Name
@@ -83,3 +99,4 @@ class PumpRecord(_Record, frozen=True, kw_only=True):
     country: str | None = None
     pharmacy_lead_days: Days = 0
     margin_days: Days = 0
+    reading: ReservoirReading | None = None

@@ -4,9 +4,12 @@ Sign as in the literature: a positive difference is less drug left than expected
 pocket fill, a leak, diversion), a negative one is more (stall, occlusion, under-infusion).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
+from sc_stim.clinical import reference
 from sc_stim.clinical.flow_belief import FlowRatio, drifted, prior, surprise
 from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
 
@@ -45,6 +48,34 @@ class Reconciliation:
     def flag_names(self) -> tuple[str, ...]:
         """Each flag once, in the order in which they were raised."""
         return tuple(dict.fromkeys(flag.name for flag in self.flags))
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSeverity:
+    """How bad a flag is, as FHIR devicealert-priority, by what stopping the drugs in the pump does."""
+
+    severity: str
+    by_withdrawal: dict[str, str]
+    source: str
+    note: str
+
+    def for_class(self, withdrawal_class: str) -> str:
+        return self.by_withdrawal.get(withdrawal_class, self.severity)
+
+
+@cache
+def flag_severities() -> dict[str, FlagSeverity]:
+    """The flags that are alerts, worst first (data/refill.json)."""
+    return {
+        name: FlagSeverity(entry["severity"], entry.get("by_withdrawal", {}), entry["source"], entry["note"])
+        for name, entry in reference.load("refill.json")["flags"].items()
+    }
+
+
+def alerting(flags: Iterable[str]) -> list[str]:
+    """Those of a fill's flags that are alerts; to measure again is one only where no other flag says more."""
+    found = [name for name in flag_severities() if name in set(flags)]
+    return [name for name in found if name != REMEASURE or len(found) == 1]
 
 
 def reconcile(

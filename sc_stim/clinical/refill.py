@@ -130,7 +130,34 @@ def _why_not(pump: PumpRecord, history: PumpHistory, now: float, rules: RefillRu
     for drug in pump.drugs:
         if drug.mg_per_ml is None:
             return Refused("unknown_concentration", f"record the concentration of {drug.name}")
-    return None
+    return _why_not_by_reading(pump, history, now, rules)
+
+
+def _why_not_by_reading(
+    pump: PumpRecord, history: PumpHistory, now: float, rules: RefillRules
+) -> Refused | None:
+    """A pump that fell silent, or that counts itself emptier than its record allows, gets no date from that record."""
+    if pump.reading is None:
+        return None
+    fill_day, read_day = history.fill_days[-1], day_number(pump.reading.at)
+    silent_d = now - max(fill_day, read_day)
+    if silent_d > rules.longest_reading_age_d:
+        return Refused(
+            "stale_reading",
+            f"the pump reported its reservoir {silent_d:.0f} days ago and not since: interrogate it",
+        )
+    if not fill_day + rules.settings_gap_d <= read_day <= now:
+        return None
+    programme = history.programme(fill_day, read_day, history.counted(fill_day, read_day))
+    programmed_ml = exposure(programme, most_boluses_per_day(programme)).known_ml
+    least_ml = max(0.0, history.fills[-1].filled_ml - programmed_ml)
+    if pump.reading.reservoir_ml >= least_ml - rules.contradicting_reading_ml:
+        return None
+    return Refused(
+        "contradicting_reading",
+        f"the pump counts {pump.reading.reservoir_ml:.1f} mL where its record leaves at least {least_ml:.1f} mL:"
+        " interrogate it, and record the fill or the settings that are missing",
+    )
 
 
 class _Judgement:

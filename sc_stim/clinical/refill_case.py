@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from sc_stim.clinical.pattern import slip
 from sc_stim.clinical.pump_record import Name, PumpRecord
 from sc_stim.clinical.refill import Forecast, forecast
+from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.clinical.refusal import Refused
 from sc_stim.clinical.workdays import UnknownRegion, check_country
 
 _FIRST_YEAR: Final = 1980
 _LAST_YEAR: Final = 2200
-# A syringe may read a little over the label of the reservoir; more is a slip of the pen.
-_OVERFILL: Final = 1.1
 
 
 class CaseError(ValueError):
@@ -124,10 +124,15 @@ def _check(case: RefillCase, where: str) -> None:
 
 
 def _slips(case: RefillCase) -> Iterator[str]:
+    rules = shipped_rules()
     for index, fill in enumerate(case.fills):
         for name, volume_ml in (("filled_ml", fill.filled_ml), ("aspirated_ml", fill.aspirated_ml)):
-            if volume_ml is not None and volume_ml > case.reservoir_ml * _OVERFILL:
+            if volume_ml is not None and volume_ml > case.reservoir_ml * rules.overfill:
                 yield f"fills[{index}].{name} {volume_ml:g} is more than a reservoir of {case.reservoir_ml:g} mL holds"
+    for index, setting in enumerate(case.settings):
+        wrong = setting.pattern and slip(setting.pattern, setting.flow_ml_per_day, rules.settings_alike)
+        if wrong:
+            yield f"settings[{index}].pattern {wrong}"
     for index, count in enumerate(case.boluses):
         if count.until <= count.first_day:
             yield f"boluses[{index}].to {count.until} must be after from {count.first_day}"
@@ -140,6 +145,8 @@ def _dates(case: RefillCase) -> Iterator[tuple[str, date]]:
     yield "at", case.at
     if case.end_of_service is not None:
         yield "end_of_service", case.end_of_service
+    if case.reading is not None:
+        yield "reading.at", case.reading.at
     yield from ((f"fills[{index}].at", fill.at) for index, fill in enumerate(case.fills))
     yield from ((f"settings[{index}].from", setting.since) for index, setting in enumerate(case.settings))
     yield from ((f"boluses[{index}].from", count.first_day) for index, count in enumerate(case.boluses))

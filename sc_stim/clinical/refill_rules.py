@@ -15,6 +15,13 @@ class RefillRules:
     low_reservoir_alarm_ml: float
     shortest_plausible_emptying_d: float
     longest_fill_age_d: float
+    withdrawal_floor_ml: float
+    eri_to_end_of_service_d: float
+    settings_alike: float
+    overfill: float
+    read_alike_ml: float
+    longest_reading_age_d: float
+    contradicting_reading_ml: float
     settings_gap_d: float
     empty_chance: float
     empty_chance_early_boluses: float

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from sc_stim.clinical import reference
 from sc_stim.clinical.reconciliation import POSSIBLE_OVER_INFUSION
@@ -36,6 +36,20 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     POSSIBLE_OVER_INFUSION = "possible_over_infusion"
 
+
+# Each reason as the worklist says it.
+SENTENCES: Final = {
+    Reason.THERAPY_STOPPED: "The pump has stopped",
+    Reason.NO_FORECAST: "No refill date can be computed",
+    Reason.MAY_BE_EMPTY: "May be empty already",
+    Reason.OVERDUE: "Refill date has passed",
+    Reason.LIFE_THREATENING_WITHDRAWAL: "Stopping this drug suddenly can kill",
+    Reason.SEVERE_WITHDRAWAL: "Severe withdrawal when it runs dry",
+    Reason.OPIOID_WITHDRAWAL: "Opioid withdrawal when it runs dry",
+    Reason.MISSED_VISITS: "Missed a visit",
+    Reason.UNREACHABLE: "No way to reach the patient",
+    Reason.POSSIBLE_OVER_INFUSION: "Empties faster than programmed",
+}
 
 # A pump that has stopped, or of which nothing is known, counts as empty since an hour.
 _AS_IF_EMPTY_H = -1.0
@@ -128,6 +142,21 @@ def judge_risk(pump: PumpAtRisk, at: datetime, rules: RiskRules | None = None) -
         hours_until_empty=until_empty if until_empty < inf else None,
         reasons=tuple(_reasons(pump, until_empty, until_due)),
     )
+
+
+def explained(pump: PumpAtRisk, risk: Risk, rules: RiskRules | None = None) -> list[str]:
+    """Why a pump stands where it stands, in words and with the weights that count."""
+    rules = rules or shipped_rules()
+    said = [SENTENCES[reason] for reason in risk.reasons]
+    if pump.missed_visits > 1:
+        said[risk.reasons.index(Reason.MISSED_VISITS)] = f"Missed {pump.missed_visits} visits"
+    weight = _weight(pump, rules)
+    if weight != 1:
+        said.append(f"An hour without the drug counts {weight:g} times")
+    if not isinstance(pump.forecast, Refused) and pump.forecast.earliest_empty is not None:
+        empty = pump.forecast.earliest_empty.astimezone(pump.timezone)
+        said.append(f"Empty at the earliest on {empty:%Y-%m-%d at %H:%M}")
+    return said
 
 
 def _hours_until_empty(forecast: Forecast | Refused, at: datetime) -> float:

@@ -16,7 +16,9 @@ from sc_stim.clinical import reference
 from sc_stim.clinical.alarms import AlarmCondition, shipped_table
 from sc_stim.clinical.alert_lifecycle import Event, State, next_state
 from sc_stim.clinical.drugs import Drug, shipped_formulary
+from sc_stim.clinical.reconciliation import flag_severities
 from sc_stim.clinical.reference import Figure
+from sc_stim.clinical.refill_checklist import shipped_checklist
 from sc_stim.clinical.refusal import Refused
 
 _BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -158,6 +160,29 @@ def _lifecycle() -> str:
     return _table(("Event", *(str(state) for state in State)), rows)
 
 
+def _checklist() -> str:
+    rows = (
+        (step.text, step.if_unsure or "", step.source or _UNVERIFIED, step.note)
+        for step in shipped_checklist()
+    )
+    return _table(("Step", "If unsure", "Source", "Note"), rows)
+
+
+def _refill_flags() -> str:
+    rows = (
+        (
+            name.replace("_", " "),
+            ", ".join(
+                [flag.severity, *(f"{to} if {by.replace('_', ' ')}" for by, to in flag.by_withdrawal.items())]
+            ),
+            flag.source,
+            flag.note,
+        )
+        for name, flag in flag_severities().items()
+    )
+    return _table(("Flag", "Severity", "Source", "Why"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "drugs": _drugs,
     "limits": _limits,
@@ -168,6 +193,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "silence": _silence,
     "lifecycle": _lifecycle,
     "risk": _figures("risk.json"),
+    "checklist": _checklist,
+    "refill_flags": _refill_flags,
     "booking": _figures("booking.json"),
 }
 

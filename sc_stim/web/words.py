@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from sc_stim.clinical import risk
+
 SEVERITY: Final = {"high": "High", "medium": "Medium", "low": "Low", "info": "For information"}
 
 ALERT_STATE: Final = {
@@ -25,6 +27,9 @@ ALERT_EVENT: Final = {
     "return_to_normal": "Back to normal",
     "resolve": "Resolved",
     "comment": "Comment",
+    "call": "People were told",
+    "assign": "Given to somebody",
+    "message_failed": "A message did not arrive",
 }
 
 CLOCK: Final = {
@@ -46,22 +51,13 @@ REFUSAL: Final = {
     "unknown_drug": "A drug in this pump is not in the formulary: correct its name at the last fill.",
     "unknown_timezone": "Correct the time zone of the patient.",
     "unknown_country": "The calendar of open days of this country is not known: ask the administrator.",
+    "stale_reading": "The pump has not reported its reservoir for long: interrogate it.",
+    "contradicting_reading": "The pump counts less than its record leaves: interrogate it and complete the record.",
     "no_open_day": "The clinic has no open day in the weeks before: check its closures.",
 }
 
 # Why a pump stands where it stands on the worklist.
-RISK_REASON: Final = {
-    "therapy_stopped": "The pump has stopped",
-    "no_forecast": "No refill date can be computed",
-    "may_be_empty": "May be empty already",
-    "overdue": "Refill date has passed",
-    "life_threatening_withdrawal": "Stopping this drug suddenly can kill",
-    "severe_withdrawal": "Severe withdrawal when it runs dry",
-    "opioid_withdrawal": "Opioid withdrawal when it runs dry",
-    "missed_visits": "Missed a visit",
-    "unreachable": "No way to reach the patient",
-    "possible_over_infusion": "Empties faster than programmed",
-}
+RISK_REASON: Final = {reason.value: text for reason, text in risk.SENTENCES.items()}
 
 PAIN_FINDING: Final = {
     "step_up": "Pain rose",
@@ -79,6 +75,10 @@ CONDITION: Final = {
     "pain_fall": "Pain has fallen",
     "stopped_reporting": "No scores any more",
     "refill_due": "Refill is due",
+    "remeasure": "Measure the residual again",
+    "possible_over_infusion": "Possible over-infusion",
+    "possible_under_infusion": "Possible under-delivery",
+    "possible_pocket_fill": "Possible pocket fill",
     "no_data": "Device is silent",
     "never_heard": "Device was never heard",
     "program_changed": "Programme changed",
@@ -98,6 +98,8 @@ DETAIL: Final = {
     "tier": "How sure",
     "binding_clock": "Because of",
     "evidence": "The device said",
+    "found": "What the refill showed",
+    "rests_on": "Why so urgent",
     "report_interval_s": "Agreed to report every (s)",
 }
 
@@ -106,6 +108,7 @@ PART: Final = {
     "ingest": "The intake of messages",
     "worker": "The judging of new data",
     "beat": "The scheduler",
+    "messages": "The sending of messages",
 }
 
 FLAG: Final = {
@@ -113,6 +116,9 @@ FLAG: Final = {
     "possible_over_infusion": "Possible over-infusion",
     "possible_under_infusion": "Possible under-infusion",
     "possible_pocket_fill": "Possible pocket fill",
+    "not_as_prescribed": "The pump does not run as prescribed",
+    "expired_drug": "The drug had expired",
+    "unknown_drug": "A drug is not in the formulary",
     "unverified_figure": "Rests on a figure that is not verified",
 }
 

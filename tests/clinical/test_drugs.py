@@ -66,9 +66,9 @@ def test_the_worst_drug_of_a_mixture_decides_its_withdrawal_class(names: list[st
 def test_a_dose_above_a_limit_warns_and_says_whether_the_limit_is_verified() -> None:
     warnings = FORMULARY.limit_warnings([in_pump("morphine", 25)], flow_ml_per_day=0.9)
     assert [str(warning) for warning in warnings] == [
-        "morphine: 22.5 mg/d is above daily_dose_caution of 20 mg/d",
-        "morphine: 22.5 mg/d is above daily_dose_ceiling of 15 mg/d (unverified)",
-        "morphine: 25 mg/mL is above concentration_ceiling of 20 mg/mL (unverified)",
+        "morphine: 22.5 mg/d is above the daily dose caution of 20 mg/d",
+        "morphine: 22.5 mg/d is above the daily dose ceiling of 15 mg/d (unverified)",
+        "morphine: 25 mg/mL is above the concentration ceiling of 20 mg/mL (unverified)",
     ]
 
 

@@ -15,6 +15,7 @@ from sc_stim.extensions import db
 from sc_stim.models import (
     Alert,
     ApiToken,
+    CareTask,
     Clinic,
     Device,
     DeviceSetting,
@@ -177,6 +178,17 @@ def create_alert(*, patient: Patient, device: Device | None = None, **values: An
         Alert, values, clinic_id=patient.clinic_id, patient_id=patient.id, device_id=device.id if device else None,
         condition="pain_step_up", severity="medium", state="unacknowledged", open_key=f"open {number}",
         effect_key=f"effect {number}", since=AT, opened_at=AT, changed_at=AT, model_version="pain 1", detail={},
+    )  # fmt: skip
+
+
+def create_care_task(*, device: Device, **values: Any) -> CareTask:
+    """The check after a scan of two hours ago."""
+    number, scanned_at = next(_count), AT - dt.timedelta(hours=2)
+    return _save(
+        CareTask, values, clinic_id=device.clinic_id, patient_id=device.patient_id, device_id=device.id,
+        kind="mri_check", since=scanned_at, opened_at=scanned_at, due_at=scanned_at + dt.timedelta(days=1),
+        steps=[{"when": "after", "text": "Interrogate.", "source": None}], detail={},
+        open_key=f"open {number}", effect_key=f"effect {number}",
     )  # fmt: skip
 
 

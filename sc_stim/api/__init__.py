@@ -5,8 +5,11 @@ from flask import Flask
 import sc_stim
 from sc_stim.api import (
     alerts,
+    appointments,
     audit,
     auth,
+    calendar,
+    care_tasks,
     clinics,
     commands,
     credentials,
@@ -20,6 +23,7 @@ from sc_stim.api import (
     quarantine,
     refills,
     settings,
+    staffing,
     telemetry,
     users,
 )
@@ -34,7 +38,11 @@ __all__ = ["install", "problem"]
 RESOURCES: tuple[Resource, ...] = (
     auth.auth,
     refills.refills,
+    appointments.appointments,
+    calendar.feeds,
+    calendar.calendar,
     alerts.alerts,
+    care_tasks.tasks,
     patients.patients,
     pathway.pathway,
     diary.diary,
@@ -46,6 +54,7 @@ RESOURCES: tuple[Resource, ...] = (
     credentials.credentials,
     quarantine.quarantine,
     clinics.clinics,
+    staffing.staffing,
     users.users,
     audit.audit,
     health.health,

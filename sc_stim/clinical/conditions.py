@@ -175,8 +175,8 @@ def conditions_now(
     *,
     newest_state: ReportedState | None = None,
     events: Iterable[DeviceEvent] = (),
-    visits: Visits = Visits(),  # noqa: B008 - frozen
-    after_mri: MriCheck = MriCheck(),  # noqa: B008 - frozen
+    visits: Visits = Visits(),
+    after_mri: MriCheck = MriCheck(),
     withdrawal_class: str = _WORST_WITHDRAWAL,
     table: AlarmTable | None = None,
 ) -> Conditions:

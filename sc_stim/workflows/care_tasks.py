@@ -71,8 +71,8 @@ def recorded_interrogations(
             CareTaskEntry.performed_at.is_not(None),
         )
     )
-    for device_id, performed_at in session.execute(statement):
-        yield device_id, performed_at
+    for row in session.execute(statement):
+        yield row.device_id, row.performed_at
 
 
 def finish(session: Session, actor: Actor, task: CareTask, comment: str | None, *, at: dt.datetime) -> None:

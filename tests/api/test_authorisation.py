@@ -22,6 +22,7 @@ from tests.apps import both_databases, openapi
 from tests.builders import (
     AT,
     create_alert,
+    create_care_task,
     create_clinic,
     create_fill,
     create_pain_score,
@@ -129,6 +130,7 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
         "devices": create_stimulator(patient=patient),
         "pain-scores": create_pain_score(patient=patient),
         "alerts": create_alert(patient=patient, device=pump),
+        "tasks": create_care_task(device=pump),
         "quarantine": create_quarantine(clinic=clinic),
     }
     return clinic, {kind: row.public_id for kind, row in rows.items()}
@@ -255,6 +257,7 @@ def test_what_anybody_may_see_is_listed_here(app: Flask) -> None:
         "GET /api/v1/openapi.json",
         "GET /api/docs",
         "GET /api/docs/static/<path:filename>",
+        "GET /calendar/<token>.ics",
         "GET /health/live",
         "GET /health/ready",
         "GET /metrics",

@@ -8,9 +8,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from sc_stim import api, failures, guard, logs, web
 from sc_stim.extensions import csrf, db, limiter, login, migrate
-from sc_stim.settings import Settings
+from sc_stim.settings import Settings, SettingsError, variable
 from sc_stim.tasks.celery_app import bind as bind_celery
 from sc_stim.workflows.audit import seal_key
+from sc_stim.workflows.transport import Transport, check_url
 
 DATABASE_PATIENCE_S: Final = 3
 
@@ -43,12 +44,27 @@ def create_app(settings: Settings) -> Flask:
     login.init_app(app)
     csrf.init_app(app)
     limiter.init_app(app)
+    app.extensions["transport"] = _transport(settings)
     bind_celery(app, settings)
     api.install(app)
     web.install(app)
     guard.install(app)
     failures.install(app, problem=api.problem, page=web.answer)
     return app
+
+
+def _transport(settings: Settings) -> Transport:
+    """Raises SettingsError where Apprise does not know the service of a URL."""
+    problems = []
+    for channel, url in settings.service_urls.items():
+        try:
+            if url is not None:
+                check_url(url)
+        except ValueError as error:
+            problems.append(f"{variable(channel + '_url')}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return Transport(settings.service_urls)
 
 
 def _engine_options(settings: Settings) -> dict[str, Any]:

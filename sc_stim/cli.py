@@ -81,6 +81,7 @@ def ingest(shards: str) -> None:
     import sc_stim.extensions  # noqa: F401  (sets SQLite up for durability)
     from sc_stim import logs
     from sc_stim.devices.ingest_process import lanes, run
+    from sc_stim.watchman import Watchman
 
     settings = _settings()
     logs.configure(settings.log_level)
@@ -95,6 +96,7 @@ def ingest(shards: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     stop = run(both, create_engine(settings.sqlalchemy_url, pool_pre_ping=True), batch=settings.ingest_batch)
+    Watchman(_app(), "ingest").start()
     stopped.wait()
     stop()
 

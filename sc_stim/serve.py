@@ -6,6 +6,8 @@ from gunicorn.app.base import BaseApplication
 
 from sc_stim.app import create_app
 from sc_stim.settings import Settings
+from sc_stim.tasks.watch import WEB
+from sc_stim.watchman import Watchman
 
 THREADS = 48  # a page that is live holds one, and does nothing with it
 WORKERS = 2
@@ -35,7 +37,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """In each worker after the fork, so that none shares a database connection."""
-        return create_app(self._settings)
+        app = create_app(self._settings)
+        Watchman(app, WEB).start()
+        return app
 
 
 def serve(settings: Settings) -> None:

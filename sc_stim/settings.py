@@ -64,6 +64,18 @@ def _mqtt_version(text: str) -> int:
     return int(text)
 
 
+def _service(text: str) -> str:
+    if not urlsplit(text).scheme or "://" not in text:
+        raise ValueError("must be an Apprise URL, as mailtos://user:password@mail.example.org?to={address}")
+    return text
+
+
+def _service_for_contacts(text: str) -> str:
+    if "{address}" not in _service(text):
+        raise ValueError("must hold {address} where the address of a contact belongs")
+    return text
+
+
 def _text(text: str) -> str:
     return text
 
@@ -111,6 +123,34 @@ class Settings:
     ingest_batch: int = _setting(_positive, "most messages in one ingest transaction", default=1000)
     work_poll_s: int = _setting(_positive, "seconds between sweeps for work the queue lost", default=5)
 
+    email_url: str | None = _setting(
+        _service_for_contacts,
+        "Apprise URL that sends e-mail to {address}; without it e-mail is not configured",
+        default=None,
+        repr=False,
+    )
+    sms_url: str | None = _setting(
+        _service_for_contacts,
+        "Apprise URL that sends a text message to {address}; without it SMS is not configured",
+        default=None,
+        repr=False,
+    )
+    push_url: str | None = _setting(
+        _service_for_contacts,
+        "Apprise URL of any other service, sending to {address}; without it push is not configured",
+        default=None,
+        repr=False,
+    )
+    operator_url: str | None = _setting(
+        _service,
+        "Apprise URL that tells the operator when a part of the system stops",
+        default=None,
+        repr=False,
+    )
+    public_url: str | None = _setting(
+        _url("http", "https"), "where people open the pages, for links in messages", default=None
+    )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read and check every setting. Raises SettingsError naming all problems at once."""
@@ -134,6 +174,16 @@ class Settings:
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
+
+    @property
+    def service_urls(self) -> dict[str, str | None]:
+        """The Apprise URL of every channel that needs one; None: it is not configured."""
+        return {
+            "email": self.email_url,
+            "sms": self.sms_url,
+            "push": self.push_url,
+            "operator": self.operator_url,
+        }
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import redis
 from flask import Response, current_app
 from marshmallow import fields
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Select, func, select
 
 import sc_stim
@@ -16,12 +13,10 @@ from sc_stim.access import PUBLIC, requires
 from sc_stim.api.fields import Schema, Time
 from sc_stim.api.http import Resource
 from sc_stim.extensions import db
-from sc_stim.models import Alert, Device, Quarantine, WorkItem
-from sc_stim.workflows.health import PARTS, Part, ready
+from sc_stim.models import Alert, Device, Message, Quarantine, WorkItem
+from sc_stim.workflows.health import PARTS, Part, ping_cache, ready
 
 health = Resource("health", __name__, "Whether the system works.", url_prefix="/")
-
-PATIENCE_S = 2
 
 
 class LiveSchema(Schema):
@@ -44,6 +39,12 @@ class ReadySchema(Schema):
     parts = fields.Nested(
         Schema.from_dict({name: fields.Nested(PartSchema, required=True) for name in PARTS}, name="Parts")
     )
+    channels = fields.Dict(
+        keys=fields.String(),
+        values=fields.Boolean(),
+        required=True,
+        metadata={"description": "By which channels messages can be sent; false: not configured."},
+    )
 
 
 @health.get("/health/live")
@@ -63,7 +64,8 @@ def show_ready() -> tuple[dict[str, Any], int]:
     at = clock.now()
     parts = ready(db.session(), at, _ping_cache)
     works = all(part.ok for part in parts.values())
-    return {"ready": works, "at": at, "parts": parts}, 200 if works else 503
+    channels = current_app.extensions["transport"].configured
+    return {"ready": works, "at": at, "parts": parts, "channels": channels}, 200 if works else 503
 
 
 @health.get("/metrics")
@@ -80,10 +82,7 @@ def show_metrics() -> Response:
 
 
 def _ping_cache() -> object:
-    url = current_app.config["SETTINGS"].redis_url.replace("redis+socket://", "unix://")
-    patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
-    with redis.Redis.from_url(url, **patience, retry=Retry(NoBackoff(), 0)) as client:
-        return client.ping()
+    return ping_cache(current_app.config["SETTINGS"].redis_url)
 
 
 def _add_parts(registry: CollectorRegistry, parts: dict[str, Part]) -> None:
@@ -119,5 +118,7 @@ def _add_counts(registry: CollectorRegistry) -> None:
         "reason",
         waiting.group_by(Quarantine.reason),
     )
+    messages = select(Message.state, func.count()).group_by(Message.state)
+    count("sc_stim_messages", "Messages by what became of them", "state", messages)
     owed = select(WorkItem.kind, func.count()).group_by(WorkItem.kind)
     count("sc_stim_work_items", "Judgements that are owed", "kind", owed)

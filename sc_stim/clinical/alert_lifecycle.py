@@ -64,7 +64,7 @@ _TRANSITIONS: Final = (
     Transition(_SHELVED, Event.RAISE, _SHELVED, "Raised again, no worse, so the shelf holds"),
     Transition(_SHELVED, Event.RAISE_WORSE, _UNACK, "Got worse, so the shelf is broken", notifies=True),
     Transition(_SHELVED, Event.SHELVE, _SHELVED, "Shelved until another time"),
-    Transition(_SHELVED, Event.UNSHELVE, _UNACK, "Taken off the shelf by a person"),
+    Transition(_SHELVED, Event.UNSHELVE, _UNACK, "Taken off the shelf by a person", notifies=True),
     Transition(_SHELVED, Event.SHELF_EXPIRED, _UNACK, "Back from the shelf, as its time is over", notifies=True),
     Transition(_SHELVED, Event.RETURN_TO_NORMAL, _CLOSED, "Back to normal while on the shelf"),
     Transition(_SHELVED, Event.RESOLVE, _CLOSED, "Resolved while on the shelf"),

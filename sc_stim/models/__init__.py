@@ -8,7 +8,16 @@ from sc_stim.models.clinic import ApiToken, Clinic, ClinicClosure, User
 from sc_stim.models.device import BrokerLogin, Command, Device, DeviceSetting, Fill, Lead
 from sc_stim.models.escalation import Contact, Ladder, Shift
 from sc_stim.models.message import Message, MessageAttempt
-from sc_stim.models.patient import Assessment, PainFinding, PainModel, PainScore, Patient, Treatment
+from sc_stim.models.outage import Outage
+from sc_stim.models.patient import (
+    Assessment,
+    PainCheckpoint,
+    PainFinding,
+    PainModel,
+    PainScore,
+    Patient,
+    Treatment,
+)
 from sc_stim.models.telemetry import (
     DeviceEpoch,
     DeviceEvent,
@@ -25,7 +34,7 @@ __all__ = [
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
     "Command", "Contact", "Device",
     "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill", "Forecast", "Heartbeat",
-    "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt", "OpeningHours", "PainFinding",
+    "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding",
     "PainModel",
     "PainScore", "Patient", "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User",
     "WorkItem",

@@ -17,12 +17,15 @@ class Alert(Versioned, db.Model):
 
     `open_key` is unique while the alert is open and null once closed: one open alert per condition.
     `effect_key` is unique for ever: the same cause raised twice, by two workers or a replay, is one alert.
+    Every time people are to be told anew begins a round of calls: `calls_done` counts the steps of the clinic's ladder
+    behind it since `called_at`, `next_call_at` is null where nobody is to be called.
     """
 
     __tablename__ = "alert"
     __table_args__ = (
         Index("ix_alert_clinic_id_state_severity", "clinic_id", "state", "severity"),
         Index("ix_alert_clinic_id_opened_at", "clinic_id", "opened_at"),
+        Index("ix_alert_next_call_at", "next_call_at"),
     )
 
     id: Mapped[Key]
@@ -42,6 +45,11 @@ class Alert(Versioned, db.Model):
     shelved_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     model_version: Mapped[str] = mapped_column(String(40))
     detail: Mapped[JsonDict]
+    assigned_to_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"), index=True)
+    call_round: Mapped[int] = mapped_column(default=1)
+    called_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    calls_done: Mapped[int] = mapped_column(default=0)
+    next_call_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # 0 is the most severe: a list in this order begins with it
     severity_rank: Mapped[int] = column_property(
         case({"high": 0, "medium": 1, "low": 2}, value=severity, else_=3), deferred=True
@@ -49,6 +57,7 @@ class Alert(Versioned, db.Model):
 
     patient: Mapped[Patient | None] = relationship()
     device: Mapped[Device | None] = relationship()
+    assigned_to: Mapped[User | None] = relationship()
     history: Mapped[list["AlertEntry"]] = relationship(order_by="AlertEntry.id", back_populates="alert")
 
 
@@ -65,6 +74,10 @@ class AlertEntry(db.Model):
     from_state: Mapped[str | None] = mapped_column(String(30))
     to_state: Mapped[str] = mapped_column(String(30))
     comment: Mapped[str | None] = mapped_column(Text, info=PHI)
+    subject_id: Mapped[int | None] = mapped_column(
+        BigKey, ForeignKey("user_account.id")
+    )  # whom it was assigned to
 
     alert: Mapped[Alert] = relationship(back_populates="history")
-    actor: Mapped[User | None] = relationship()
+    actor: Mapped[User | None] = relationship(foreign_keys=actor_id)
+    subject: Mapped[User | None] = relationship(foreign_keys=subject_id)

@@ -4,19 +4,20 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, case, extract, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, Row, Select, case, exists, extract, func, select, tuple_
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from sc_stim.access import in_clinic
 from sc_stim.clinical.alarms import shipped_table
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.clinical.silence import SilenceKind
 from sc_stim.models.alert import Alert
-from sc_stim.models.device import Device
+from sc_stim.models.device import Device, Fill
 from sc_stim.models.patient import Patient
+from sc_stim.models.replaced import not_replaced
 from sc_stim.models.telemetry import DeviceState, Forecast
+from sc_stim.models.work import WorkItem
 
-SEVERITY_ORDER = case({"high": 0, "medium": 1, "low": 2}, value=Alert.severity, else_=3)
 # States in which an alert needs somebody now; a shelved one comes back by itself.
 WAITING: Final = (State.UNACKNOWLEDGED, State.RETURNED_TO_NORMAL, State.ACKNOWLEDGED)
 SILENCE: Final = tuple(SilenceKind)  # conditions of alerts about silence
@@ -42,6 +43,40 @@ def pumps_without_forecast(session: Session, clinic_id: int, limit: int) -> Sequ
     return session.execute(
         statement.order_by(Forecast.danger.desc().nulls_last(), Device.id).limit(limit)
     ).all()
+
+
+def being_recomputed(session: Session, device_ids: Collection[int], at: dt.datetime) -> set[int]:
+    """Those of these pumps about which there is news that their stored forecast does not know yet."""
+    owed = (WorkItem.due_at <= at) | (
+        WorkItem.attempts > 0
+    )  # an attempt that failed waits, and is owed all the same
+    statement = select(WorkItem.subject_id).where(
+        WorkItem.kind == "refill", WorkItem.subject_id.in_(device_ids), owed
+    )
+    return set(session.scalars(statement))
+
+
+def visits_to_complete(clinic_id: int) -> Select[Any]:
+    """(Fill, Device, Patient) of the newest fill of each implanted pump that is not confirmed, or since which the
+    pump has not reported running.
+    """
+    newer = aliased(Fill)
+    is_newest = ~exists().where(
+        newer.device_id == Fill.device_id,
+        tuple_(newer.at, newer.id) > tuple_(Fill.at, Fill.id),
+        not_replaced(newer),
+    )
+    state = DeviceState.sample["state"].as_string()
+    unheard = DeviceState.measured_at.is_(None) | (DeviceState.measured_at < Fill.at)
+    after = (Device.report_interval_s > 0) & (unheard | (state.is_not(None) & (state != "running")))
+    statement = (
+        select(Fill, Device, Patient)
+        .join(Device, Device.id == Fill.device_id)
+        .outerjoin(Patient, Patient.id == Device.patient_id)
+        .outerjoin(DeviceState, DeviceState.device_id == Device.id)
+        .where(Device.in_use, not_replaced(Fill), is_newest, Fill.confirmed_by_id.is_(None) | after)
+    )
+    return in_clinic(statement, Fill, clinic_id)
 
 
 def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int) -> Sequence[Row[Any]]:
@@ -93,7 +128,7 @@ def alerts_in(
     statement = in_clinic(select(Alert), Alert, clinic_id)
     statement = statement.where(Alert.state.in_(states), Alert.condition.not_in(without))
     statement = statement.options(joinedload(Alert.patient), joinedload(Alert.device))
-    order = (Alert.opened_at.desc(),) if State.CLOSED in states else (SEVERITY_ORDER, Alert.opened_at)
+    order = (Alert.opened_at.desc(),) if State.CLOSED in states else (Alert.severity_rank, Alert.opened_at)
     return session.scalars(statement.order_by(*order, Alert.id).limit(limit).offset(offset)).all()
 
 

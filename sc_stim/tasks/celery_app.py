@@ -20,6 +20,9 @@ WORK_OFF = "sc_stim.work_off"
 ASK_NIGHTLY = "sc_stim.ask_nightly"
 FIND_SILENT = "sc_stim.find_silent"
 EXPIRE = "sc_stim.expire"
+NOTIFY = "sc_stim.notify"
+DELIVER = "sc_stim.deliver"
+WATCH = "sc_stim.watch"
 
 celery = Celery("sc_stim", include=["sc_stim.tasks.jobs"])
 
@@ -78,6 +81,9 @@ def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
         "find_silent": entry(FIND_SILENT, dt.timedelta(minutes=1)),
         "ask_nightly": entry(ASK_NIGHTLY, dt.timedelta(minutes=1)),
         "expire": entry(EXPIRE, dt.timedelta(minutes=1)),
+        "notify": entry(NOTIFY, poll),
+        "deliver": entry(DELIVER, poll),
+        "watch": entry(WATCH, dt.timedelta(seconds=30)),
     }
 
 

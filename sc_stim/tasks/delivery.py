@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from sc_stim import clock
-from sc_stim.models import Message, MessageAttempt
+from sc_stim.models import Alert, AlertEntry, Message, MessageAttempt
 from sc_stim.workflows.messaging import FAILED, SENT, WAITING
 from sc_stim.workflows.transport import NotDelivered, Send
 
@@ -78,9 +78,27 @@ def _note_failure(session: Session, message: Message, attempt: MessageAttempt, e
     log.warning("message_not_delivered", message=str(message.public_id), problem=error.problem, final=final)
     if final:
         _end(session, message, FAILED, at, error.problem)
+        _tell_alert(session, message, at, error.problem)
     else:
         message.next_attempt_at, message.claimed_until, message.problem = again, None, error.problem
     session.commit()
+
+
+def _tell_alert(session: Session, message: Message, at: dt.datetime, problem: str) -> None:
+    """That a call did not arrive stands in the history of its alert."""
+    alert = session.get(Alert, message.alert_id) if message.alert_id is not None else None
+    if alert is not None:
+        text = f"By {message.channel}: {problem.replace('_', ' ')}."
+        session.add(
+            AlertEntry(
+                alert_id=alert.id,
+                at=at,
+                event="message_failed",
+                from_state=alert.state,
+                to_state=alert.state,
+                comment=text,
+            )
+        )
 
 
 def _end(session: Session, message: Message, state: str, at: dt.datetime, problem: str | None) -> None:

@@ -2,27 +2,35 @@
 
 import datetime as dt
 
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from sc_stim import clock
 from sc_stim.extensions import db
 from sc_stim.tasks import celery_app as names
 from sc_stim.tasks.celery_app import task
+from sc_stim.tasks.delivery import deliver
 from sc_stim.tasks.pain import judge_pain
 from sc_stim.tasks.refills import judge_refills
 from sc_stim.tasks.silence import find_silent
 from sc_stim.tasks.upkeep import ask_nightly, expire
+from sc_stim.tasks.watch import watch
 from sc_stim.tasks.work import Judge, Subjects, work_off
-from sc_stim.workflows import outbox
+from sc_stim.workflows import outbox, visits
 from sc_stim.workflows.conditions import judge_conditions
+from sc_stim.workflows.health import ping_cache
 from sc_stim.workflows.heartbeat import beat
+from sc_stim.workflows.notifying import notify
 
 WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that often, too
 
 
 def judge_pump(session: Session, subjects: Subjects, at: dt.datetime) -> dict[int, dt.datetime]:
-    """Conditions first: whether the pump runs decides how dangerous its refill date is."""
-    return {**judge_conditions(session, subjects, at), **judge_refills(session, subjects, at)}
+    """Conditions and visits first: whether the pump runs, and visits missed, decide how dangerous its date is."""
+    visits.settle(session, subjects, at)
+    again = {**judge_conditions(session, subjects, at), **judge_refills(session, subjects, at)}
+    visits.flag(session, subjects, at)
+    return again
 
 
 JUDGES: dict[str, Judge] = {
@@ -58,6 +66,27 @@ def expire_task() -> None:
     expire(db.session(), clock.now())
     _beat("job:expire")
     db.session.commit()
+
+
+@task(names.NOTIFY)
+def notify_task() -> None:
+    at = clock.now()
+    _beat("job:notify", called=notify(db.session(), at, public_url=current_app.config["SETTINGS"].public_url))
+    db.session.commit()
+
+
+@task(names.DELIVER)
+def deliver_task() -> None:
+    sent = deliver(db.session(), current_app.extensions["transport"], until=clock.now() + WORK_FOR)
+    _beat("job:deliver", sent=sent)
+    db.session.commit()
+
+
+@task(names.WATCH)
+def watch_task() -> None:
+    """What the watchmen of the other processes do, seen from here."""
+    redis_url = current_app.config["SETTINGS"].redis_url
+    watch(db.session(), current_app.extensions["transport"], clock.now(), lambda: ping_cache(redis_url))
 
 
 def _beat(name: str, **detail: object) -> None:

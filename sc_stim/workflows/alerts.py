@@ -2,21 +2,25 @@
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.alert_lifecycle import INITIAL_STATE, Event, State, next_state
 from sc_stim.clinical.refusal import Refused
-from sc_stim.models import Alert, AlertEntry
+from sc_stim.models import Alert, AlertEntry, User
 from sc_stim.models.base import new_public_id
-from sc_stim.workflows import audit
+from sc_stim.workflows import audit, messaging
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.outbox import UPSERT
 from sc_stim.workflows.refusals import Conflict
 
 SEVERITIES = ("info", "low", "medium", "high")  # FHIR devicealert-priority, least first
+
+# Entries of an alert's history that change no state
+ASSIGN: Final = "assign"
+CALL: Final = "call"
 
 
 class TransitionRefused(Conflict):
@@ -123,6 +127,32 @@ def shelve(
     alert.shelved_until = until
 
 
+def unshelve(session: Session, actor: Actor, alert: Alert, comment: str | None, at: dt.datetime) -> None:
+    """Take it off the shelf before its time: it calls people anew. Raises TransitionRefused."""
+    _act(session, actor, alert, Event.UNSHELVE, comment, at)
+
+
+def assign(
+    session: Session, actor: Actor, alert: Alert, user: User | None, comment: str | None, at: dt.datetime
+) -> None:
+    """Say who looks after it, None for nobody in particular; the state stays. Raises TransitionRefused."""
+    if alert.state == State.CLOSED:
+        raise TransitionRefused(Refused("alert_closed", "the alert is closed: nobody needs to look after it"))
+    alert.assigned_to = user
+    alert.changed_at = at
+    _enter(session, alert, ASSIGN, alert.state, at, actor.user_id, comment, subject=user)
+    detail = {"to": str(user.public_id) if user else None}
+    audit.record(session, actor, "alert.assign", "alert", alert.public_id, detail, at=at)
+
+
+def note_call(session: Session, alert: Alert, event: str, text: str, at: dt.datetime) -> None:
+    """Write down who is told; `event` is CALL, or escalate where it is passed on. Raises TransitionRefused."""
+    if event == Event.ESCALATE:
+        _apply(session, alert, Event.ESCALATE, at, text=text)
+    else:
+        _enter(session, alert, CALL, alert.state, at, None, text)
+
+
 def resolve(session: Session, actor: Actor, alert: Alert, comment: str | None, at: dt.datetime) -> None:
     """It is dealt with. Raises TransitionRefused."""
     _act(session, actor, alert, Event.RESOLVE, comment, at)
@@ -155,11 +185,32 @@ def _apply(
         raise TransitionRefused(transition)
     _enter(session, alert, event, transition.to, at, user_id, text)
     alert.state, alert.changed_at = transition.to, at
+    if transition.notifies and event != Event.ESCALATE:
+        _call_anew(session, alert, at)
+    elif transition.to != State.UNACKNOWLEDGED:
+        _stop_calling(session, alert, at)
     if transition.to != State.SHELVED:
         alert.shelved_until = None
     if transition.to == State.CLOSED:
         alert.open_key = None
     session.flush()
+
+
+def _call_anew(session: Session, alert: Alert, at: dt.datetime) -> None:
+    _stop_calling(session, alert, at)
+    alert.call_round += 1
+    alert.called_at, alert.calls_done, alert.next_call_at = at, 0, at
+
+
+def _stop_calling(session: Session, alert: Alert, at: dt.datetime) -> None:
+    """Nobody else is to be called, and what still waits for the end of quiet hours is not sent."""
+    alert.next_call_at = None
+    messaging.cancel(session, prefix=calls_prefix(alert), at=at)
+
+
+def calls_prefix(alert: Alert) -> str:
+    """What the effect keys of all messages about this alert begin with."""
+    return f"alert:{alert.public_id}:"
 
 
 def _enter(
@@ -170,6 +221,7 @@ def _enter(
     at: dt.datetime,
     user_id: int | None,
     text: str | None,
+    subject: User | None = None,
 ) -> None:
     session.add(
         AlertEntry(
@@ -180,6 +232,7 @@ def _enter(
             from_state=alert.state,
             to_state=to,
             comment=text,
+            subject_id=subject.id if subject else None,
         )
     )
 
@@ -206,6 +259,7 @@ def _insert(
         "state": state, "historical": state == State.CLOSED, "open_key": key, "effect_key": condition.effect_key,
         "since": condition.since, "opened_at": at, "changed_at": at, "model_version": condition.model_version,
         "detail": condition.detail, "version": 1,
+        "called_at": at, "next_call_at": None if state == State.CLOSED else at,
     }  # fmt: skip
     insert = UPSERT[session.get_bind().dialect.name](Alert).values(values).on_conflict_do_nothing()
     new_id = session.scalar(insert.returning(Alert.id))

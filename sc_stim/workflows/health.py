@@ -5,15 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
+from redis.retry import Retry
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from sc_stim.devices.topics import parse_shards
-from sc_stim.models import Heartbeat, WorkItem
+from sc_stim.models import Alert, Heartbeat, Message, WorkItem
+from sc_stim.workflows import messaging
 
+PATIENCE_S: Final = 2
 ALL_SHARDS: Final = frozenset("0123456789abcdef")
 INGEST_S: Final = 30  # an ingest process says every 5 s that it works
 CANARY_S: Final = 30  # its own message comes back through the broker every 2 s
@@ -22,7 +27,9 @@ WORKER_S: Final = 60  # the sweep for lost work runs every 5 s
 BEAT_S: Final = 180  # the slowest job that says so runs every minute
 DUE_WORK_S: Final = 300  # a judgement that is owed this long is late
 
-PARTS: Final = ("database", "cache", "broker", "ingest", "worker", "beat")
+DUE_MESSAGE_S: Final = 120  # a message, or an alert's next step, that is due this long goes nowhere
+
+PARTS: Final = ("database", "cache", "broker", "ingest", "worker", "beat", "messages")
 UNKNOWN: Final = "unknown while the database is away"
 
 
@@ -48,7 +55,7 @@ def ready(session: Session, at: dt.datetime, ping_cache: Callable[[], object]) -
 
 
 def working(session: Session, at: dt.datetime) -> dict[str, Part]:
-    """The parts that are judged by rows: broker, ingest, worker, beat. For pages, which have no time for the cache."""
+    """The parts that are judged by rows: all but database and cache. For pages, which have no time for the cache."""
     beats = {row.name: row for row in session.scalars(select(Heartbeat))}
     ingests = {name: row for name, row in beats.items() if name.startswith("ingest:")}
     fresh = {name: row for name, row in ingests.items() if _age_s(row, at) <= INGEST_S}
@@ -57,7 +64,8 @@ def working(session: Session, at: dt.datetime) -> dict[str, Part]:
         "broker": _broker(fresh, at),
         "ingest": _ingest(ingests, fresh, at),
         "worker": _worker(beats.get("worker"), oldest_due, at),
-        "beat": _process(beats.get("beat"), BEAT_S, at),
+        "beat": process(beats.get("beat"), BEAT_S, at),
+        "messages": _messages(session, at),
     }
 
 
@@ -91,14 +99,39 @@ def _worker(beat: Heartbeat | None, oldest_due: dt.datetime | None, at: dt.datet
     owed_s = (at - oldest_due).total_seconds() if oldest_due else 0.0
     if owed_s > DUE_WORK_S:
         return Part(False, "judgements are overdue", owed_s)
-    return _process(beat, WORKER_S, at)
+    return process(beat, WORKER_S, at)
 
 
-def _process(beat: Heartbeat | None, limit_s: float, at: dt.datetime) -> Part:
+def _messages(session: Session, at: dt.datetime) -> Part:
+    """Whether alerts find their people: nothing that is due to be owed or sent waits."""
+    call = select(func.min(Alert.next_call_at)).where(Alert.next_call_at <= at)
+    free = or_(Message.claimed_until.is_(None), Message.claimed_until < at)
+    due = select(func.min(Message.next_attempt_at)).where(
+        Message.state == messaging.WAITING, Message.next_attempt_at <= at, free
+    )
+    for oldest, why in (
+        (session.scalar(call), "alerts wait to call people"),
+        (session.scalar(due), "messages wait to be sent"),
+    ):
+        if oldest is not None and (waits_s := (at - oldest).total_seconds()) > DUE_MESSAGE_S:
+            return Part(False, why, waits_s)
+    return Part(True, "nothing waits")
+
+
+def process(beat: Heartbeat | None, limit_s: float, at: dt.datetime) -> Part:
+    """A process that says within `limit_s` that it works."""
     if beat is None:
         return Part(False, "has never worked")
     age = _age_s(beat, at)
     return Part(True, "works", age) if age <= limit_s else Part(False, "has stopped working", age)
+
+
+def ping_cache(redis_url: str) -> object:
+    """Raises RedisError or OSError when the cache does not answer within PATIENCE_S."""
+    url = redis_url.replace("redis+socket://", "unix://")
+    patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
+    with Redis.from_url(url, **patience, retry=Retry(NoBackoff(), 0)) as client:
+        return client.ping()
 
 
 def _cache(ping: Callable[[], object]) -> Part:

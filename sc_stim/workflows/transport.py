@@ -59,11 +59,6 @@ def check_address(channel: str, address: str) -> None:
         raise ValueError(f"must be {form}")
 
 
-def configured(urls: Mapping[str, str | None]) -> dict[str, bool]:
-    """Which channels this installation can send by. A webhook needs nothing configured."""
-    return {channel: url is not None for channel, url in urls.items()} | {WEBHOOK: True}
-
-
 def check_url(url: str) -> None:
     """Raises ValueError where Apprise knows no service for this URL or template."""
     if not any(_service(url.replace(PLACE, quote(sample, safe=""))) for sample in SAMPLES):
@@ -79,6 +74,11 @@ class Transport:
     def __init__(self, urls: Mapping[str, str | None], resolve: Resolve | None = None) -> None:
         self._urls = urls
         self._resolve = resolve or _addresses_of
+
+    @property
+    def configured(self) -> dict[str, bool]:
+        """By which channels messages can be sent. A webhook needs nothing configured."""
+        return {channel: url is not None for channel, url in self._urls.items()} | {WEBHOOK: True}
 
     def __call__(self, channel: str, address: str, title: str, body: str) -> None:
         url = self._url(channel, address)

@@ -40,10 +40,21 @@ def test_no_task_waits_for_a_time_or_carries_more_than_ids(app: Flask) -> None:
 
 
 def test_the_jobs_run_on_an_empty_clinic_and_say_so(app: Flask) -> None:
-    for job in (jobs.work_off_task, jobs.find_silent_task, jobs.ask_nightly_task, jobs.expire_task):
+    for job in (
+        jobs.work_off_task, jobs.find_silent_task, jobs.ask_nightly_task, jobs.expire_task, jobs.notify_task,
+        jobs.deliver_task, jobs.watch_task,
+    ):  # fmt: skip
         job()
     beats = {name for (name,) in db.session.execute(select(Heartbeat.name)).all()}
-    assert beats == {"worker", "beat", "job:find_silent", "job:ask_nightly", "job:expire"}
+    assert beats == {
+        "worker",
+        "beat",
+        "job:find_silent",
+        "job:ask_nightly",
+        "job:expire",
+        "job:notify",
+        "job:deliver",
+    }
 
 
 @pytest.fixture
@@ -104,5 +115,5 @@ def test_two_workers_two_beats_and_an_emptied_redis_do_each_effect_once(
         events = Counter(
             tuple(row) for row in connection.execute(select(AlertEntry.alert_id, AlertEntry.event))
         )
-    assert len(events) == 2 * len(pumps)
-    assert set(events.values()) == {1}, "raised once and returned to normal once"
+    assert len([event for _, event in events if event != "call"]) == 2 * len(pumps)
+    assert set(events.values()) == {1}, "raised, called at most, and returned to normal once"

@@ -202,7 +202,11 @@ def _samples(number: int, pump: simulated.Pump, at: dt.datetime) -> Iterator[db.
 def _diary_rows(number: int, scores: Scores, state: PainState, today: dt.date) -> Iterator[db.Model]:  # type: ignore[name-defined]
     assert state.day is not None
     yield PainModel(
-        patient_id=number, through_day=state.day, model_version=MODEL_VERSION, state=state.to_json()
+        patient_id=number,
+        through_day=state.day,
+        model_version=MODEL_VERSION,
+        time_zone=ZONE.key,
+        state=state.to_json(),
     )
     for days_ago, nrs in enumerate(reversed(scores[-SCORES_OF_DAYS:])):
         if not np.isnan(nrs):

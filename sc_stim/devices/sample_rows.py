@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, field
 
+from sc_stim.clinical import therapy_changes
 from sc_stim.devices.messages import AnyItem, Event, PumpSample, Score, StimulatorSample
 from sc_stim.devices.state_rows import Known
 from sc_stim.devices.store import Bulk, Row, document
@@ -54,9 +55,14 @@ class SampleRows:
             device.measure(item, measured_at)
         elif isinstance(item, Event):
             self.events.append((*identity, item.kind, item.state, document(item.detail)))
+            if item.kind in therapy_changes.REPORTED and device.patient_id is not None:
+                self._note(outbox.PAIN, device.patient_id, measured_at)
         elif device.patient_id is not None:
             self.scores.append((*identity, self.bulk.uuid(new_public_id()), *_score_values(device, item)))
             kind, subject = outbox.PAIN, device.patient_id
+        self._note(kind, subject, measured_at)
+
+    def _note(self, kind: str, subject: int, measured_at: dt.datetime) -> None:
         known = self.news.get((kind, subject))
         if known is None or measured_at < known:
             self.news[kind, subject] = measured_at

@@ -32,10 +32,8 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
-    "Command", "Contact", "Device",
-    "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill", "Forecast", "Heartbeat",
-    "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding",
-    "PainModel",
-    "PainScore", "Patient", "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User",
-    "WorkItem",
+    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill",
+    "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt",
+    "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel", "PainScore", "Patient",
+    "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User", "WorkItem",
 ]  # fmt: skip

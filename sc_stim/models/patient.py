@@ -1,13 +1,23 @@
 """Patients, their care pathway, examinations and diary scores."""
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sc_stim.extensions import db
-from sc_stim.models.base import PHI, BigKey, JsonDict, JsonList, Key, PublicId, UtcDateTime, Versioned
+from sc_stim.models.base import (
+    PHI,
+    BigKey,
+    JsonDict,
+    JsonList,
+    Key,
+    OptionalJson,
+    PublicId,
+    UtcDateTime,
+    Versioned,
+)
 from sc_stim.models.clinic import Clinic, User
 
 if TYPE_CHECKING:
@@ -133,18 +143,36 @@ class PainScore(db.Model):
 
 
 class PainModel(db.Model):
-    """The pain rule's state of one patient, up to and including the closed local day `through_day`."""
+    """The pain rule's state of one patient, up to and including the closed local day `through_day`.
+
+    `time_zone`: that in which the days were closed. In another zone they are other days, and the state is void.
+    """
 
     __tablename__ = "pain_model"
 
     patient_id: Mapped[int] = mapped_column(BigKey, ForeignKey("patient.id"), primary_key=True)
     through_day: Mapped[dt.date]
     model_version: Mapped[str] = mapped_column(String(40))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[JsonDict]
+
+
+class PainCheckpoint(db.Model):
+    """The state as it was at the end of every 28th day, so that a late score replays weeks and not years."""
+
+    __tablename__ = "pain_checkpoint"
+
+    patient_id: Mapped[int] = mapped_column(BigKey, ForeignKey("patient.id"), primary_key=True)
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    model_version: Mapped[str] = mapped_column(String(40))
     state: Mapped[JsonDict]
 
 
 class PainFinding(db.Model):
-    """What the pain rule found. (patient, rule, day, model version) is its identity, so a replay never doubles."""
+    """What the pain rule found. (patient, rule, day, model version) is its identity, so a replay never doubles.
+
+    `cause_cards`: clinical.causes.CauseCard as judged when people were told, the first one first.
+    """
 
     __tablename__ = "pain_finding"
     __table_args__ = (UniqueConstraint("patient_id", "rule", "day", "model_version"),)
@@ -162,3 +190,4 @@ class PainFinding(db.Model):
     model_version: Mapped[str] = mapped_column(String(40))
     severity: Mapped[str] = mapped_column(String(10))
     found_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    cause_cards: Mapped[list[Any] | None] = mapped_column(OptionalJson)

@@ -4,11 +4,30 @@
 """
 
 from sc_stim.clinical.pain.cohort import Rebuilt, rebuild
-from sc_stim.clinical.pain.model import MODEL_VERSION
-from sc_stim.clinical.pain.patient import Diary, Finding, PainState, daily_means, latest, observe, replay
+from sc_stim.clinical.pain.model import (
+    CHECK_ON_DAY,
+    MODEL_VERSION,
+    REFILL_DAYS,
+    REFRACTORY_DAYS,
+    REJUDGED_WITHIN_DAYS,
+)
+from sc_stim.clinical.pain.patient import (
+    Diary,
+    Finding,
+    PainState,
+    daily_means,
+    latest,
+    observe,
+    replay,
+    still_holds,
+)
 
 __all__ = [
+    "CHECK_ON_DAY",
     "MODEL_VERSION",
+    "REFILL_DAYS",
+    "REFRACTORY_DAYS",
+    "REJUDGED_WITHIN_DAYS",
     "Diary",
     "Finding",
     "PainState",
@@ -18,4 +37,5 @@ __all__ = [
     "observe",
     "rebuild",
     "replay",
+    "still_holds",
 ]

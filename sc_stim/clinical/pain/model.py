@@ -51,6 +51,9 @@ CHECK_FROM_DAY = 8  # a flare of ten days is over by then
 CHECK_ON_DAY = 11
 CHECK_LEAST_REPORTED_DAYS = 2
 
+# No finding is judged again later than this after the day on which it was flagged.
+REJUDGED_WITHIN_DAYS = max(CHECK_ON_DAY, REFRACTORY_DAYS)
+
 # Gaps: how often a day is missed after a reported and after a missed day (beta priors as day counts).
 MISSED_AFTER_REPORTED = (1.0, 7.0)  # missed, reported
 MISSED_AFTER_MISSED = (4.0, 6.0)

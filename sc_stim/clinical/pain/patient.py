@@ -16,6 +16,7 @@ from sc_stim.clinical.pain.rule import DayInput, Flag, Kind, Severity, Tier, adv
 from sc_stim.clinical.pain.tracks import Floats
 
 Rule = Literal["rise", "fall", "silence"]
+NextStep = Literal["ask_for_score", "review_device", "check_for_over_delivery", "none"]
 _RULES: dict[Kind, Rule] = {
     "step_up": "rise",
     "drift_up": "rise",
@@ -46,6 +47,21 @@ class Finding:
     @property
     def rule(self) -> Rule:
         return _RULES[self.kind]
+
+    @property
+    def next_step(self) -> NextStep:
+        """What a person should do: a first sign wants another score, only what lasts a look at the device."""
+        if self.rule == "fall":
+            return "check_for_over_delivery" if self.severity == "high" else "none"
+        if self.kind == "flare":
+            return "none"
+        return "review_device" if self.tier == "persistent" else "ask_for_score"
+
+    @property
+    def last_judged(self) -> date:
+        """The day whose scores this judgement rests on at the latest."""
+        checked = self.tier == "persistent" or self.kind == "flare"
+        return self.day + (model.CHECK_ON_DAY * _ONE_DAY if checked else 0 * _ONE_DAY)
 
     @property
     def key(self) -> tuple[Rule, date, str]:
@@ -193,6 +209,23 @@ def replay(diary: Diary, state: PainState | None = None) -> Iterator[tuple[PainS
             days_since_refill=diary.days_since_refill(day),
         )
         yield state, findings
+
+
+def still_holds(finding: Finding, means: Sequence[tuple[date, float]]) -> bool:
+    """Whether a change of some days ago is still there, as far as the newest `daily_means` tell.
+
+    Without a score since its onset nothing speaks against it.
+    """
+    if finding.kind == "flare":
+        return False
+    if finding.rule == "silence":
+        return not any(day > finding.day for day, _ in means)
+    since_onset = [(day, nrs) for day, nrs in means if day >= finding.onset]
+    newest = [nrs for day, nrs in since_onset if (since_onset[-1][0] - day).days < model.LEVEL_DAYS]
+    if not newest:
+        return True
+    change = sum(newest) / len(newest) - finding.baseline_nrs
+    return (change if finding.rule == "rise" else -change) >= model.LEAST_CHANGE_NRS
 
 
 def latest(findings: Iterable[Finding]) -> list[Finding]:

@@ -28,7 +28,7 @@ STALE: Final = "Somebody changed this since you read it. Read it again, then rep
 WRITTEN_TWICE: Final = "Somebody else has just recorded the same. Read it again before you go on."
 AWAY: Final = "The database does not answer. Nothing was changed; try again."
 
-FOR_PROGRAMS: Final = ("/api/", "/health/", "/metrics")
+FOR_PROGRAMS: Final = ("/api/", "/calendar/", "/health/", "/metrics")
 
 log = structlog.get_logger(__name__)
 Answer = Callable[[HTTPException], ResponseReturnValue]

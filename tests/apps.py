@@ -8,6 +8,7 @@ document.
 import contextvars
 import datetime as dt
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class Caller:
         sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if self.token:
             sent.setdefault("Authorization", f"Bearer {self.token}")
-        if not path.startswith(("/api", "/health", "/metrics")):
+        if not path.startswith(("/api", "/calendar/", "/health", "/metrics")):
             path = "/api/v1" + path
         options = {name: value for name, value in options.items() if value is not None}
         if has_app_context():
@@ -212,4 +213,4 @@ def _database_url(database: str, request: pytest.FixtureRequest, folders: pytest
 
 
 def _segment(part: str) -> str:
-    return "{" + part.strip("<>").rpartition(":")[2] + "}" if part.startswith("<") else part
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", part)

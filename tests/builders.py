@@ -15,13 +15,17 @@ from sc_stim.extensions import db
 from sc_stim.models import (
     Alert,
     ApiToken,
+    Appointment,
+    CalendarFeed,
     CareTask,
     Clinic,
+    ClinicResource,
     Device,
     DeviceSetting,
     DeviceState,
     Fill,
     Lead,
+    OpeningHours,
     PainScore,
     Patient,
     PumpSample,
@@ -189,6 +193,39 @@ def create_care_task(*, device: Device, **values: Any) -> CareTask:
         kind="mri_check", since=scanned_at, opened_at=scanned_at, due_at=scanned_at + dt.timedelta(days=1),
         steps=[{"when": "after", "text": "Interrogate.", "source": None}], detail={},
         open_key=f"open {number}", effect_key=f"effect {number}",
+    )  # fmt: skip
+
+
+def create_resource(*, clinic: Clinic, **values: Any) -> ClinicResource:
+    """A room, open Monday to Friday from 8:00 to 16:00 in slots of half an hour."""
+    hours = [
+        OpeningHours(clinic_id=clinic.id, weekday=weekday, opens=dt.time(8), closes=dt.time(16), slot_min=30)
+        for weekday in range(5)
+    ]
+    return _save(
+        ClinicResource, values, clinic_id=clinic.id, kind="room", name=f"Room {next(_count)}", hours=hours,
+        absences=[], created_at=AT,
+    )  # fmt: skip
+
+
+def create_appointment(
+    *, pump: Device, resource: ClinicResource | None = None, by: User | None = None, **values: Any
+) -> Appointment:
+    """Booked in Europe/Berlin for ten days after AT, Thursday 3 December, 10:00."""
+    resource = resource or create_resource(clinic=db.session.get_one(Clinic, pump.clinic_id))
+    starts_at = dt.datetime(2026, 12, 3, 9, tzinfo=dt.UTC)
+    return _save(
+        Appointment, values, clinic_id=pump.clinic_id, patient_id=pump.patient_id, device_id=pump.id,
+        resource_id=resource.id, starts_at=starts_at, ends_at=starts_at + dt.timedelta(minutes=30),
+        time_zone="Europe/Berlin", day=dt.date(2026, 12, 3), time=dt.time(10), created_by_id=_by(by, pump).id,
+        created_at=AT, changed_at=AT,
+    )  # fmt: skip
+
+
+def create_calendar_feed(*, by: User, token: str = "secret", **values: Any) -> CalendarFeed:
+    return _save(
+        CalendarFeed, values, clinic_id=by.clinic_id, token_sha256=digest(token), created_by_id=by.id,
+        created_at=AT,
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from sc_stim.api.paging import page
 from sc_stim.api.schemas_pumps import RefillPageSchema, RefillQuerySchema
 from sc_stim.api.schemas_shared import seen
 from sc_stim.extensions import db
-from sc_stim.models import Device, DeviceState, Forecast, Patient
+from sc_stim.models import Appointment, Device, DeviceState, Forecast, Patient
+from sc_stim.models.appointment import booked_for_device
 from sc_stim.models.worklist import implanted_pumps
 
 refills = Resource("refills", __name__, "The worklist of pumps to fill.")
@@ -30,6 +31,7 @@ def list_refills(query: dict[str, Any]) -> Any:
     due = Forecast.refill_by <= today + dt.timedelta(days=query["due_within_days"])
     pumps = implanted_pumps(g.user.clinic_id)
     statement = pumps.where(or_(due, Forecast.refused.is_not(None)))
+    statement = statement.add_columns(Appointment).outerjoin(Appointment, booked_for_device())
     body, headers = page(
         statement, query, [Forecast.danger, Forecast.device_id], newest_first=True, item=_item
     )
@@ -39,7 +41,11 @@ def list_refills(query: dict[str, Any]) -> Any:
 
 
 def _item(
-    device: Device, patient: Patient | None, state: DeviceState | None, forecast: Forecast
+    device: Device,
+    patient: Patient | None,
+    state: DeviceState | None,
+    forecast: Forecast,
+    appointment: Appointment | None,
 ) -> dict[str, Any]:
     result, sample = forecast.result, (state.sample if state else None) or {}
     return {
@@ -56,6 +62,7 @@ def _item(
         "risk": forecast.risk,
         "reasons": result.get("reasons", []),
         "refused": result.get("refused"),
+        "appointment": appointment,
         "computed_at": forecast.computed_at,
     }
 

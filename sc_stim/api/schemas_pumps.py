@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time
+from sc_stim.api.schemas_appointments import BookedVisitSchema
 from sc_stim.api.schemas_devices import SettingSchema
 from sc_stim.api.schemas_shared import (
     BesideRow,
@@ -173,6 +174,7 @@ class RefillSchema(Schema):
     risk = fields.String(required=True, validate=validate.OneOf(("low", "medium", "high")))
     reasons = fields.List(fields.String(), required=True)
     refused = fields.String(required=True, allow_none=True)
+    appointment = fields.Nested(BookedVisitSchema, required=True, allow_none=True)
     computed_at = Time(required=True)
 
 

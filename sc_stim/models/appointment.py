@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Key, PublicId, UtcDateTime, Versioned
 from sc_stim.models.clinic import Clinic, User
-from sc_stim.models.device import Device
+from sc_stim.models.device import Device, Fill
 from sc_stim.models.patient import Patient
 from sc_stim.models.telemetry import Forecast
 
@@ -136,6 +136,7 @@ class Appointment(Versioned, db.Model):
     forecast: Mapped[Forecast | None] = relationship(
         viewonly=True, primaryjoin="foreign(Appointment.device_id) == Forecast.device_id"
     )
+    fill: Mapped[Fill | None] = relationship()
     created_by: Mapped[User] = relationship(foreign_keys=created_by_id)
     changed_by: Mapped[User | None] = relationship(foreign_keys=changed_by_id)
 

@@ -21,6 +21,7 @@ from sc_stim.tasks.work import Subjects
 from sc_stim.workflows import alerts
 from sc_stim.workflows.conditions import stopped_pumps
 from sc_stim.workflows.refilling import RefillCase, refill_case
+from sc_stim.workflows.visits import missed_since_fill
 
 CONDITION = "refill_due"
 DUE_WITHIN = dt.timedelta(days=7)
@@ -38,6 +39,7 @@ def judge_refills(session: Session, subjects: Subjects, at: dt.datetime) -> Mapp
     devices = _devices(session, list(cases))
     stopped = stopped_pumps(session, [device for device, _ in devices.values()], at)
     flagged = _flagged(session, list(cases))
+    missed = missed_since_fill(session, list(cases))
     bulk, rows = Bulk(session.connection()), []
     for device_id, case in sorted(cases.items()):
         if device_id not in devices:
@@ -50,6 +52,7 @@ def judge_refills(session: Session, subjects: Subjects, at: dt.datetime) -> Mapp
                 withdrawal_class=_withdrawal_class(case),
                 timezone=ZoneInfo(case.timezone),
                 therapy_stopped=device_id in stopped,
+                missed_visits=missed.get(device_id, 0),
                 reachable=reachable,
             ),
             at,

@@ -87,6 +87,9 @@ CONDITION: Final = {
     "replacement_due": "Replacement is due",
     "programming_session": "Programming session not closed",
     "charge_missed": "Charging was missed",
+    "appointment_after_refill_by": "Visit is booked too late",
+    "visit_missed": "Visit was missed",
+    "reminder_by_phone": "Remind the patient by phone",
 }
 
 # What the detail of an alert calls its parts.

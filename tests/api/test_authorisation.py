@@ -22,6 +22,8 @@ from tests.apps import both_databases, openapi
 from tests.builders import (
     AT,
     create_alert,
+    create_appointment,
+    create_calendar_feed,
     create_care_task,
     create_clinic,
     create_fill,
@@ -29,6 +31,7 @@ from tests.builders import (
     create_patient,
     create_pump,
     create_quarantine,
+    create_resource,
     create_stimulator,
     create_token,
     create_user,
@@ -118,10 +121,15 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
     treatment = Treatment(**common, kind="medication", started_on=AT.date())
     assessment = Assessment(**common, kind="mri", performed_on=AT.date(), finding="stenosis")
     db.session.add_all([treatment, assessment])
+    nurse = create_user(clinic=clinic, role="nurse")
+    resource = create_resource(clinic=clinic)
     db.session.commit()
     rows = {
         "clinics": clinic,
-        "users": create_user(clinic=clinic, role="nurse"),
+        "users": nurse,
+        "resources": resource,
+        "appointments": create_appointment(pump=create_pump(patient=patient), resource=resource),
+        "calendar-feeds": create_calendar_feed(by=nurse, token=str(clinic.public_id)),
         "patients": patient,
         "treatments": treatment,
         "assessments": assessment,
@@ -229,7 +237,14 @@ def test_another_clinics_id_in_a_query_or_body_answers_like_one_that_never_was(a
 
 
 # What a field refers to, by its name or by where it is sent.
-REFERRED = {" patient": "patients", " device_id": "devices", "/fills": "fills", "/pain-scores": "pain-scores"}
+REFERRED = {
+    " resource_id": "resources",
+    " user_id": "users",
+    " patient": "patients",
+    " device_id": "devices",
+    "/fills": "fills",
+    "/pain-scores": "pain-scores",
+}
 
 
 def referring_fields(app: Flask, cell: Cell) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,18 @@
 from flask import Flask
 
 from sc_stim.extensions import login
-from sc_stim.web import alerts, audit_trail, clinic, devices, live, patient, patients, session, worklist
+from sc_stim.web import (
+    alerts,
+    audit_trail,
+    clinic,
+    devices,
+    live,
+    patient,
+    patients,
+    session,
+    timeline,
+    worklist,
+)
 from sc_stim.web.blueprint import pages
 from sc_stim.web.errors import answer
 
@@ -18,6 +29,7 @@ _VIEWS = (
     patient,
     patients,
     session,
+    timeline,
     worklist,
 )  # importing them declares them
 

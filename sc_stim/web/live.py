@@ -88,7 +88,7 @@ class Watch:
                 return {clinic: (*mark, well) for clinic, mark in changes.marks(db.session, clinics).items()}
             except SQLAlchemyError as error:
                 log.warning("live_look_failed", error=type(error).__name__)
-                return {clinic: ("database away",) for clinic in clinics}
+                return dict.fromkeys(clinics, ("database away",))
 
 
 class QuietSessions(SecureCookieSessionInterface):

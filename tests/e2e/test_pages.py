@@ -70,9 +70,11 @@ def test_a_morning_on_the_ward(page: Page, scene: Scene, request: pytest.Fixture
 
     page.get_by_role("link", name="Example, Ada").click()
     look(page, request, "patient")
-    page.get_by_role("link", name="365 days").click()
-    expect(page.get_by_role("img", name="Reservoir")).to_be_visible()
+    expect(page.locator("[data-timeline-readout]")).to_contain_text("Drag to move")
+    page.get_by_role("button", name="1 year").click()
     look(page, request, "patient-year")
+    page.get_by_text("Plain charts, with tables").click()
+    expect(page.get_by_role("img", name="Reservoir")).to_be_visible()
     page.get_by_text("Pain as a table").click()
     expect(page.locator("figure.pain").get_by_text("no data").first).to_be_visible()
 

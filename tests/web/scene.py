@@ -152,7 +152,11 @@ def _reviewed_patient(clinic: Clinic, nurse: User) -> Patient:
             expected_ml=3.8 if aspirated else None, flags=["remeasure"] if aspirated == 2.6 else [],
         )  # fmt: skip
     drugs = [{"name": "morphine", "mg_per_ml": 10.0}]
-    result = {"drugs": drugs, "reasons": ["opioid_withdrawal"], "flags": []}
+    empty = {"p05": TODAY + 50 * DAY, "p50": TODAY + 56 * DAY, "p95": TODAY + 63 * DAY}
+    result = {
+        "drugs": drugs, "reasons": ["opioid_withdrawal"], "flags": [], "expected_residual_ml": 15.1,
+        "flow_ratio": {"mean": 1.04, "sd": 0.02}, "empty": {name: day.isoformat() for name, day in empty.items()},
+    }  # fmt: skip
     create_forecast(pump=pump, days=12, danger=20.0, risk="medium", result=result)
     _samples(pump, stimulator)
     _diary(patient)
@@ -180,7 +184,10 @@ def _samples(pump: Device, stimulator: Device) -> None:
         if not 52 <= days_ago < 60:
             on_s = 0.0 if days_ago < 6 else 6 * 3600 * (0.62 + 0.2 * math.sin(days_ago / 9))
             charge = 55 + 40 * math.sin(days_ago * 0.7)
-            stimulators.append({**identity, "device_id": stimulator.id, "on_s": on_s, "battery_pct": charge})
+            ohm = [480 + 30 * contact for contact in range(16)]
+            ohm[5] = 41_000 if days_ago < 6 else ohm[5]  # the lead broke
+            readings = {"on_s": on_s, "battery_pct": charge, "impedance_ohm": ohm}
+            stimulators.append({**identity, "device_id": stimulator.id, **readings})
     db.session.execute(insert(PumpSample), pumps)
     db.session.execute(insert(StimulatorSample), stimulators)
     db.session.commit()

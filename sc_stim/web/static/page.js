@@ -77,3 +77,6 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) print()
 })
+
+// Paper shows what is folded up on the screen.
+addEventListener("beforeprint", () => document.querySelectorAll("details.plain-charts").forEach((folded) => { folded.open = true }))

@@ -78,8 +78,7 @@ class PumpHistory:
         Of the running interval only the counted boluses are known.
         """
         most_per_day = most_boluses_per_day(self.settings)
-        never_measured = drifted(prior(rules, self.pump.accuracy_pct, most_per_day), rules)
-        known = PumpKnowledge(never_measured, BolusHabit())
+        known = PumpKnowledge(prior(rules, self.pump.accuracy_pct, most_per_day), BolusHabit())
         newest = self._newest_measured()
         for index in range(len(self.fills) - 1):
             begin, end = self.fill_days[index], self.fill_days[index + 1]

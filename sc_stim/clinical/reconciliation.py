@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 from sc_stim.clinical import reference
-from sc_stim.clinical.flow_belief import FlowRatio, drifted, prior, surprise
+from sc_stim.clinical.flow_belief import FlowRatio, prior, surprise
 from sc_stim.clinical.refill_rules import RefillRules, shipped_rules
 
 REMEASURE: Final = "remeasure"
@@ -105,7 +105,7 @@ def reconcile(
     ratio = surprise_sd = None
     flags = _remeasure_by_difference(difference_ml, rules)
     if programmed_ml > 0:
-        usual = usual or drifted(prior(rules, accuracy_pct), rules).flow_ratio
+        usual = usual or prior(rules, accuracy_pct).flow_ratio
         ratio = delivered_ml / programmed_ml
         surprise_sd = surprise(usual, ratio, programmed_ml, rules)
         change = f"{100 * (ratio - 1):+.0f} %"

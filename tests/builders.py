@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 
+from sc_stim.clinical.escalation import default_steps
 from sc_stim.extensions import db
 from sc_stim.models import (
     Alert,
@@ -20,16 +21,19 @@ from sc_stim.models import (
     CareTask,
     Clinic,
     ClinicResource,
+    Contact,
     Device,
     DeviceSetting,
     DeviceState,
     Fill,
+    Ladder,
     Lead,
     OpeningHours,
     PainScore,
     Patient,
     PumpSample,
     Quarantine,
+    Shift,
     StimulatorSample,
     User,
 )
@@ -227,6 +231,25 @@ def create_calendar_feed(*, by: User, token: str = "secret", **values: Any) -> C
         CalendarFeed, values, clinic_id=by.clinic_id, token_sha256=digest(token), created_by_id=by.id,
         created_at=AT,
     )  # fmt: skip
+
+
+def create_contact(*, clinic: Clinic | None = None, **values: Any) -> Contact:
+    number, clinic = next(_count), clinic or create_clinic()
+    return _save(
+        Contact, values, clinic_id=clinic.id, name=f"Contact {number}", channel="email",
+        address=f"contact{number}@example.org", created_at=AT,
+    )  # fmt: skip
+
+
+def create_shift(*, contact: Contact, **values: Any) -> Shift:
+    """On call all day on Mondays, as AT is one."""
+    hours = {"weekday": 0, "from_time": dt.time(), "to_time": dt.time()}
+    return _save(Shift, values, clinic_id=contact.clinic_id, contact=contact, created_at=AT, **hours)
+
+
+def create_ladder(*, clinic: Clinic, **values: Any) -> Ladder:
+    """The shipped one, as the clinic's own."""
+    return _save(Ladder, values, clinic_id=clinic.id, steps=list(default_steps()), changed_at=AT)
 
 
 def create_quarantine(

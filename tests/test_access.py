@@ -6,20 +6,26 @@ from sc_stim.access import ACTIONS, ROLES, SIGNED_IN, allowed
 
 MAY = {
     "clinician": """
-        alerts.handle alerts.read clinic.read commands.read commands.send devices.read devices.write diary.read
-        diary.write fills.read fills.record patients.read patients.write refills.read settings.prescribe settings.read
-        telemetry.read
+        alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
+        commands.send devices.read devices.write diary.read diary.write escalation.read fills.read fills.record
+        messages.read patients.read patients.write refills.read resources.manage resources.read settings.prescribe
+        settings.read tasks.handle tasks.read telemetry.read
     """,
     "nurse": """
-        alerts.handle alerts.read clinic.read commands.read commands.send devices.read diary.read diary.write
-        fills.read fills.record patients.read patients.write refills.read settings.read telemetry.read
+        alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
+        commands.send devices.read diary.read diary.write escalation.read fills.read fills.record messages.read
+        patients.read patients.write refills.read resources.manage resources.read settings.read tasks.handle
+        tasks.read telemetry.read
     """,
     "engineer": """
         clinic.read commands.read commands.send credentials.manage devices.read devices.write quarantine.read
         quarantine.replay settings.read telemetry.read
     """,
     "auditor": "audit.read clinic.read",
-    "admin": "clinic.manage clinic.read users.manage",
+    "admin": """
+        clinic.manage clinic.read escalation.manage escalation.read messages.read resources.manage resources.read
+        users.manage
+    """,
 }
 
 

@@ -43,14 +43,19 @@ def find_or_404(model: type[Row], public_id: uuid.UUID) -> Row:
 def find_to_edit(model: type[Row], public_id: uuid.UUID) -> Row:
     """The row, if the request's If-Match names its version: 428 without the header, 412 when it is stale."""
     row = find_or_404(model, public_id)
+    must_match(row.version)
+    return row
+
+
+def must_match(version: int) -> None:
+    """The request's If-Match names this version: else 428 without the header, 412 when it is stale."""
     if "If-Match" not in request.headers:
         raise PreconditionRequired(
             "Send the ETag you read as If-Match, so that no other change is overwritten."
         )
-    if not request.if_match.contains(str(row.version)):
+    if not request.if_match.contains(str(version)):
         raise PreconditionFailed(STALE)
     g.version_checked = True
-    return row
 
 
 def audit(action: str, kind: str | None = None, subject: object = None, /, **detail: Any) -> None:

@@ -6,6 +6,7 @@ from sc_stim.models.audit import AuditEntry, AuditHead
 from sc_stim.models.care_task import CareTask, CareTaskEntry
 from sc_stim.models.clinic import ApiToken, Clinic, ClinicClosure, User
 from sc_stim.models.device import BrokerLogin, Command, Device, DeviceSetting, Fill, Lead
+from sc_stim.models.emergency import EmergencyLink
 from sc_stim.models.escalation import Contact, Ladder, Shift
 from sc_stim.models.message import Message, MessageAttempt
 from sc_stim.models.outage import Outage
@@ -32,7 +33,7 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
-    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "Fill",
+    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "EmergencyLink", "Fill",
     "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt",
     "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel", "PainScore", "Patient",
     "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User", "WorkItem",

@@ -46,6 +46,7 @@ class Alert(Versioned, db.Model):
     model_version: Mapped[str] = mapped_column(String(40))
     detail: Mapped[JsonDict]
     assigned_to_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"), index=True)
+    action_taken: Mapped[bool | None]  # said at its end by who resolved it
     call_round: Mapped[int] = mapped_column(default=1)
     called_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     calls_done: Mapped[int] = mapped_column(default=0)

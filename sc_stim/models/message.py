@@ -6,7 +6,9 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sc_stim.extensions import db
+from sc_stim.models.alert import Alert
 from sc_stim.models.base import PHI, BigKey, Key, PublicId, UtcDateTime
+from sc_stim.models.escalation import Contact
 
 
 class Message(db.Model):
@@ -45,6 +47,8 @@ class Message(db.Model):
     patient_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("patient.id"), index=True)
     contact_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("contact.id"), index=True)
 
+    alert: Mapped[Alert | None] = relationship()
+    contact: Mapped[Contact | None] = relationship()
     tries: Mapped[list["MessageAttempt"]] = relationship(order_by="MessageAttempt.id")
 
 

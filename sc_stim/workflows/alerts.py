@@ -153,9 +153,18 @@ def note_call(session: Session, alert: Alert, event: str, text: str, at: dt.date
         _enter(session, alert, CALL, alert.state, at, None, text)
 
 
-def resolve(session: Session, actor: Actor, alert: Alert, comment: str | None, at: dt.datetime) -> None:
-    """It is dealt with. Raises TransitionRefused."""
+def resolve(
+    session: Session,
+    actor: Actor,
+    alert: Alert,
+    comment: str | None,
+    at: dt.datetime,
+    *,
+    action_taken: bool | None = None,
+) -> None:
+    """It is dealt with; `action_taken` says whether it needed something to be done. Raises TransitionRefused."""
     _act(session, actor, alert, Event.RESOLVE, comment, at)
+    alert.action_taken = action_taken
 
 
 def comment(session: Session, actor: Actor, alert: Alert, text: str, at: dt.datetime) -> None:

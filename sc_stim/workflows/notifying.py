@@ -69,6 +69,20 @@ def arrangements(session: Session, clinic_id: int) -> Arrangements:
     )
 
 
+def warnings(arranged: Arrangements) -> list[str]:
+    """What is amiss, for the people who arrange it."""
+    found = []
+    if arranged.ladder is None:
+        found.append("The clinic has set no ladder of its own: the shipped one holds.")
+    if not arranged.contacts:
+        found.append("The clinic has no contacts: alerts can tell nobody.")
+    if not any("high" in step.severities for step in arranged.rule.ladder.steps):
+        found.append("No step is for high alerts: they tell nobody.")
+    if any(step.on_call for step in arranged.rule.ladder.steps) and not arranged.rule.rota:
+        found.append("Nobody is ever on call: steps for who is on call tell everybody.")
+    return found
+
+
 def look_again(session: Session, clinic_id: int, at: dt.datetime) -> None:
     """The ladder has changed: when the next step of a waiting alert is due is to be found anew."""
     waiting = update(Alert).where(Alert.clinic_id == clinic_id, Alert.state == State.UNACKNOWLEDGED)

@@ -26,12 +26,15 @@ from tests.builders import (
     create_calendar_feed,
     create_care_task,
     create_clinic,
+    create_contact,
     create_fill,
+    create_ladder,
     create_pain_score,
     create_patient,
     create_pump,
     create_quarantine,
     create_resource,
+    create_shift,
     create_stimulator,
     create_token,
     create_user,
@@ -124,8 +127,12 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
     nurse = create_user(clinic=clinic, role="nurse")
     resource = create_resource(clinic=clinic)
     db.session.commit()
+    contact = create_contact(clinic=clinic)
+    create_ladder(clinic=clinic)
     rows = {
         "clinics": clinic,
+        "contacts": contact,
+        "shifts": create_shift(contact=contact),
         "users": nurse,
         "resources": resource,
         "appointments": create_appointment(pump=create_pump(patient=patient), resource=resource),
@@ -240,6 +247,7 @@ def test_another_clinics_id_in_a_query_or_body_answers_like_one_that_never_was(a
 REFERRED = {
     " resource_id": "resources",
     " user_id": "users",
+    " contact_id": "contacts",
     " patient": "patients",
     " device_id": "devices",
     "/fills": "fills",

@@ -43,7 +43,7 @@ def is_open(day: date, calendar: ClinicCalendar) -> bool:
 
 
 def holiday_name(day: date, country: str | None) -> str | None:
-    """What public holiday this day is, in the words of the country; None when it is none."""
+    """What public holiday this day is, in English where the calendar has it; None when it is none."""
     return None if country is None else _region(country, day.year)[1].get(day)
 
 
@@ -66,7 +66,7 @@ def _region(country: str, year: int) -> tuple[frozenset[int], dict[date, str]]:
     if not _COUNTRY_CODE.fullmatch(code):
         raise UnknownRegion(refusal)
     try:
-        known = holidays.country_holidays(code, subdiv=subdivision or None, years=year)
+        known = holidays.country_holidays(code, subdiv=subdivision or None, years=year, language="en_US")
     except NotImplementedError as unknown:
         raise UnknownRegion(refusal) from unknown
     return frozenset(known.weekend), dict(known)

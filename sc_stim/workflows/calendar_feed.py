@@ -7,11 +7,11 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event
-from sqlalchemy import or_, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from sc_stim.access import allowed, in_clinic
@@ -108,10 +108,8 @@ def _appointments(session: Session, feed: CalendarFeed, at: dt.datetime) -> Sequ
     return session.scalars(statement.order_by(Appointment.starts_at, Appointment.id).options(*nested)).all()
 
 
-def _pumps_due(
-    session: Session, feed: CalendarFeed, at: dt.datetime
-) -> Iterable[tuple[Device, Patient | None, Forecast]]:
-    """Pumps to fill soon, or overdue, for which nobody booked a visit in time."""
+def _pumps_due(session: Session, feed: CalendarFeed, at: dt.datetime) -> Sequence[Row[Any]]:
+    """(Device, Patient or None, Forecast) of pumps to fill soon or overdue, with no visit booked in time."""
     today = at.astimezone(ZoneInfo(feed.clinic.time_zone)).date()
     in_time = select(Appointment.device_id).where(
         Appointment.state == BOOKED, Appointment.device_id == Device.id, Appointment.day <= Forecast.refill_by
@@ -122,10 +120,8 @@ def _pumps_due(
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .where(Device.in_use, Forecast.refill_by <= today + DUE_WITHIN, ~in_time.exists())
     )
-    rows = session.execute(
-        in_clinic(statement, Device, feed.clinic_id).order_by(Forecast.refill_by, Device.id)
-    )
-    return rows.tuples()
+    order = (Forecast.refill_by, Device.id)
+    return session.execute(in_clinic(statement, Device, feed.clinic_id).order_by(*order)).all()
 
 
 def _visit(row: Appointment, feed: CalendarFeed) -> Event:

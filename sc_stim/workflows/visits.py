@@ -182,7 +182,7 @@ def _standing(session: Session, device_ids: Collection[int]) -> dict[tuple[int, 
 
 def _refill_by(session: Session, device_ids: Collection[int]) -> dict[int, dt.date | None]:
     statement = select(Forecast.device_id, Forecast.refill_by).where(Forecast.device_id.in_(device_ids))
-    return dict(session.execute(statement).tuples())
+    return dict(session.execute(statement).all())
 
 
 def _failed_reminders(session: Session, rows: Iterable[Appointment]) -> set[str]:

@@ -1,0 +1,1 @@
+from tests.apps import api, app, apps, time  # noqa: F401

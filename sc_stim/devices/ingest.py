@@ -237,7 +237,7 @@ class _Batch:
         ledger = self._ledgers[device, envelope.epoch]
         for reject in envelope.rejects:
             self._refuse_item(message, ledger, reject)
-        if not all(ledger.has_stored(item.seq) for item in envelope.items):
+        if envelope.unknown_fields and not all(ledger.has_stored(item.seq) for item in envelope.items):
             device.unknown_fields += envelope.unknown_fields
         for item in envelope.items:
             if ledger.has_stored(item.seq):

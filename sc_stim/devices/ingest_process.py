@@ -33,7 +33,7 @@ HEARTBEAT_EVERY_S = 5.0
 COMMANDS_EVERY_S = 1.0
 IDLE_S = 0.2  # how long the writer waits for a message before it looks for other work
 GATHER_S = 0.02  # how long a message may wait for company before it is committed
-ENOUGH = 200  # messages that are worth a commit: while it goes on, those that the broker allows besides are read
+ENOUGH = 200  # messages worth a commit: while it goes on, those that the broker allows besides are read
 MAX_BATCH_BYTES = 2 * 1024 * 1024  # of payload; some thousands of records
 
 

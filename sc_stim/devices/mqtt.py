@@ -25,13 +25,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sc_stim import clock
+from sc_stim.devices.mqtt_client import Client, Publish
 
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 86_400
 CONNECT_TIMEOUT_S = 10
 CLOSE_TIMEOUT_S = 5
 RECEIVE_MAXIMUM = 4000  # messages in our hands without an acknowledgement; the broker may allow fewer
-READ_BYTES = 64 * 1024
 PACKETS_A_ROUND = 256  # taken before we look after acknowledgements again
 
 
@@ -60,24 +60,6 @@ class Address:
     password: str
     ca_file: str | None = None
     version: int = 5
-
-
-class _Client(paho.Client):
-    """Reads the socket in large pieces: paho asks for each packet in four small ones, a system call each."""
-
-    unread = b""
-    _read_to = 0
-
-    @property
-    def has_unread(self) -> bool:
-        return self._read_to < len(self.unread)
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if not self.has_unread:
-            self.unread, self._read_to = super()._sock_recv(READ_BYTES), 0
-        piece = self.unread[self._read_to : self._read_to + bufsize]
-        self._read_to += len(piece)
-        return piece
 
 
 class MqttSession:
@@ -188,10 +170,10 @@ class MqttSession:
             self._wait(0.1)
             self._check(self._client.loop_write())
 
-    def _make_client(self) -> _Client:
+    def _make_client(self) -> Client:
         version = paho.MQTTv5 if self._address.version == 5 else paho.MQTTv311
         options: dict[str, Any] = {} if self._address.version == 5 else {"clean_session": False}
-        client = _Client(
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._address.username,
             protocol=version,
@@ -201,14 +183,14 @@ class MqttSession:
         client.username_pw_set(self._address.username, self._address.password)
         if urlsplit(self._address.url).scheme == "mqtts":
             client.tls_set_context(ssl.create_default_context(cafile=self._address.ca_file))
-        client.max_inflight_messages_set(1000)
+        # No limits: to keep one in flight, paho goes through all that are under way at each answer.
+        client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_socket_register_write = lambda *_: (
-            None
-        )  # `read` writes, once a round, not paho for each packet
+        client.on_packet = self._on_packet
+        # `read` writes, once a round, not paho for each packet
+        client.on_socket_register_write = lambda *_: None
         return client
 
     def _wait(self, wait_s: float) -> bool:
@@ -245,19 +227,20 @@ class MqttSession:
         else:
             self._ready = True
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        topic, payload = _topic_text(message), bytes(message.payload)
-        self._on_delivery(
-            Delivery(topic, payload, clock.now(), message.retain, message.mid, message.qos, self._connection)
-        )
+    def _on_packet(self, packet: Publish) -> None:
+        topic, payload, retained, qos, mid = packet
+        self._on_delivery(Delivery(topic, payload, clock.now(), retained, mid, qos, self._connection))
 
     def _hand_over(self) -> None:
         """Acknowledge what is finished, then publish: a stored-ack never comes before the PUBACK."""
+        mids = []
         while self._finished:
             delivery = self._finished.popleft()
             if delivery.connection == self._connection and delivery.qos:
-                self._client.ack(delivery.mid, delivery.qos)
-                self._faults("after_puback")
+                mids.append(delivery.mid)
+        self._client.ack_all(mids)
+        for _ in mids:
+            self._faults("after_puback")
         while self._outgoing and self._ready:
             self._faults("before_stored_ack")
             topic, payload = self._outgoing.popleft()
@@ -277,10 +260,3 @@ class MqttSession:
         with suppress(BlockingIOError):
             while self._wake_read.recv(4096):
                 pass
-
-
-def _topic_text(message: paho.MQTTMessage) -> str:
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return "(topic is not UTF-8)"

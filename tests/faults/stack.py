@@ -67,7 +67,7 @@ class Program:
 def ingest(database_url: str, broker: MqttBroker, version: int = 5) -> Program:
     return Program(
         "ingest", "-m", "tests.faults.ingest_program", "--database", database_url, "--mqtt", broker.url,
-        "--password", broker.ingest_password, "--version", str(version),
+        f"--password={broker.ingest_password}", "--version", str(version),  # it may begin with a hyphen
     )  # fmt: skip
 
 

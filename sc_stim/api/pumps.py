@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from flask import g
 from sqlalchemy import select
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import Forbidden, NotFound
 
 from sc_stim import clock
-from sc_stim.access import requires
+from sc_stim.access import allowed, requires
 from sc_stim.api.http import NO_ROW, Resource, find_or_404
 from sc_stim.api.paging import page, page_of
 from sc_stim.api.schemas_pumps import (
@@ -18,15 +18,16 @@ from sc_stim.api.schemas_pumps import (
     FillQuerySchema,
     ForecastSchema,
     NewFillSchema,
+    RecordedFillSchema,
+    VisitSchema,
 )
-from sc_stim.clinical.refill import MODEL_VERSION
-from sc_stim.clinical.refill_case import encode_forecast
 from sc_stim.extensions import db
+from sc_stim.failures import Invalid
 from sc_stim.guard import actor
 from sc_stim.models import Device, Fill
 from sc_stim.models.device import fills_with_names, settings_of
 from sc_stim.models.replaced import not_replaced
-from sc_stim.workflows import refilling
+from sc_stim.workflows import refill_visit, refilling
 from sc_stim.workflows.registry import record_about
 
 pumps = Resource("pumps", __name__, "Refills of intrathecal pumps.")
@@ -50,13 +51,27 @@ def list_fills(query: dict[str, Any], device_id: uuid.UUID) -> Any:
 @pumps.post("/pumps/<uuid:device_id>/fills")
 @requires("fills.record")
 @pumps.arguments(NewFillSchema)
-@pumps.response(201, FillEntrySchema)
+@pumps.response(201, RecordedFillSchema)
 def create_fill(new: dict[str, Any], device_id: uuid.UUID) -> Any:
-    """Record a refill, or correct one. What was drawn out is compared with what was expected."""
-    pump = _find_pump(device_id)
+    """Record a refill, or correct one, and get the next date at once.
+
+    What was drawn out is compared with what was expected. A clinician may prescribe with the fill, in one act; a nurse
+    records as `programmed` what the pump shows, and it is compared with the prescription.
+    """
+    pump, at = _find_pump(device_id), clock.now()
     replaces = new.pop("replaces", None)
-    fill = refilling.record_fill(db.session, actor(), pump, new, replaces, at=clock.now())
-    return _with_settings(pump, [fill])[0]
+    if "prescribe" in new and not allowed(g.user.role, "settings.prescribe"):
+        raise Forbidden("Only a clinician prescribes. Record what the pump shows as `programmed`.")
+    fill = refilling.record_fill(db.session, actor(), pump, _with_answers(new), replaces, at=at)
+    after = refill_visit.pumps_after(db.session, [(fill, pump)])[fill.id]
+    [[fill, beside]] = _with_settings(pump, [fill])
+    shown = {
+        "warnings": refill_visit.cautions_of(db.session, pump, fill),
+        "forecast": refill_visit.forecast_of(db.session, pump, at),
+        "after_visit": after,
+        "to_do": refill_visit.to_do(fill, after),
+    }
+    return [fill, beside | shown]
 
 
 @pumps.post("/pumps/<uuid:device_id>/fills/<uuid:fill_id>/confirm")
@@ -69,7 +84,7 @@ def confirm_fill(read: dict[str, Any], device_id: uuid.UUID, fill_id: uuid.UUID)
     fill = refilling.find_fill(db.session, pump, fill_id)
     if fill is None:
         raise NotFound(NO_ROW)
-    refilling.confirm_fill(db.session, actor(), pump, fill, read, at=clock.now())
+    refilling.confirm_fill(db.session, actor(), pump, fill, _with_answers(read), at=clock.now())
     return _with_settings(pump, [fill])[0]
 
 
@@ -80,12 +95,17 @@ def show_forecast(device_id: uuid.UUID) -> dict[str, Any]:
     """Forecast the next refill from the record as it stands now, with every clock."""
     pump, at = _find_pump(device_id), clock.now()
     record_about(db.session, actor(), "device.forecast", pump, at=at)
-    judged = refilling.refill_case(db.session, [pump.id], at)[pump.id].forecast(at)
-    return encode_forecast(str(pump.public_id), judged) | {
-        "at": at,
-        "model_version": MODEL_VERSION,
-        "earliest_empty": getattr(judged, "earliest_empty", None),
-    }
+    return refill_visit.forecast_of(db.session, pump, at)
+
+
+@pumps.get("/pumps/<uuid:device_id>/visit")
+@requires("fills.read")
+@pumps.response(200, VisitSchema)
+def prepare_visit(device_id: uuid.UUID) -> dict[str, Any]:
+    """Show what a refill visit starts from: the expected residual, settings, doses, and the checklist."""
+    pump, at = _find_pump(device_id), clock.now()
+    record_about(db.session, actor(), "device.visit", pump, at=at)
+    return refill_visit.preparation(db.session, pump, at)
 
 
 def _find_pump(device_id: uuid.UUID) -> Device:
@@ -95,11 +115,24 @@ def _find_pump(device_id: uuid.UUID) -> Device:
     return device
 
 
+def _with_answers(given: dict[str, Any]) -> dict[str, Any]:
+    """The answers to the checklist by step. Raises Invalid."""
+    if "checklist" not in given:
+        return given
+    answers = {row["step"]: row["answer"] for row in given["checklist"]}
+    if len(answers) < len(given["checklist"]):
+        raise Invalid("checklist", "answers a step twice")
+    return given | {"checklist": answers}
+
+
 def _with_settings(pump: Device, fills: list[Fill]) -> list[list[Any]]:
     """Each fill with the settings before and after the visit, in days of the clinic."""
     history, zone = settings_of(db.session, [pump.id])[pump.id], ZoneInfo(g.user.clinic.time_zone)
     around = [refilling.settings_around(history, fill.at, zone) for fill in fills]
     return [
-        [fill, {"settings_before": before, "settings_after": after}]
+        [
+            fill,
+            {"settings_before": before, "settings_after": after, "checklist": refill_visit.checklist(fill)},
+        ]
         for fill, (before, after) in zip(fills, around, strict=True)
     ]

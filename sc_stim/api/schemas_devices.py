@@ -4,7 +4,7 @@ from typing import Final
 
 from marshmallow import fields, validate
 
-from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time, Whole, one_of
+from sc_stim.api.fields import Day, Flag, Number, PageQuery, Schema, Text, Time, Whole, one_of
 from sc_stim.api.schemas_shared import (
     EnteredDay,
     EnteredTime,
@@ -196,8 +196,33 @@ class EventSchema(Schema):
     detail = fields.Dict(required=True, allow_none=True)
 
 
+class PatternStepSchema(Schema):
+    """From this time by the pump's clock to the next step; the last one holds until midnight."""
+
+    since = fields.String(
+        required=True,
+        data_key="from",
+        attribute="from",
+        validate=validate.Regexp(r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+        metadata={"example": "06:30"},
+    )
+    flow_ml_per_day = Number(0, 100, required=True)
+
+
 class NewSettingSchema(Schema):
     effective_at = EnteredTime(metadata={"description": "Left out: now."})
+    pattern = fields.List(
+        fields.Nested(PatternStepSchema),
+        allow_none=True,
+        validate=validate.Length(1, 48),
+        metadata={
+            "description": "Steps over the day, the first from 00:00. `flow_ml_per_day` is their volume per day, and "
+            "is computed where it is left out."
+        },
+    )
+    rate_confirmed = Flag(
+        metadata={"description": "Confirms a rate that would empty a full reservoir within days."}
+    )
     flow_ml_per_day = Number(0, 100, allow_none=True)
     bolus_ml = Number(0, 10, allow_none=True)
     max_boluses_per_day = Whole(0, 288, allow_none=True)
@@ -213,6 +238,7 @@ class NewSettingSchema(Schema):
 class SettingSchema(Schema):
     id = fields.UUID(required=True, attribute="public_id")
     effective_at = Time(required=True)
+    pattern = fields.List(fields.Nested(PatternStepSchema), required=True, allow_none=True)
     flow_ml_per_day = fields.Float(required=True, allow_none=True)
     bolus_ml = fields.Float(required=True, allow_none=True)
     max_boluses_per_day = fields.Integer(required=True, allow_none=True)
@@ -237,6 +263,19 @@ class DifferenceSchema(Schema):
     reported = fields.Raw(required=True)
 
 
+class DoseSchema(Schema):
+    drug = fields.String(required=True)
+    mg_per_day = fields.Float(required=True, metadata={"description": "By the programmed flow alone."})
+    most_mg_per_day = fields.Float(required=True, metadata={"description": "With every allowed bolus."})
+
+
+class DosesSchema(Schema):
+    """Flow times concentration, or in words why that is not the dose: a bridge bolus runs."""
+
+    doses = fields.List(fields.Nested(DoseSchema), required=True)
+    dose_unknown = fields.String(required=True, allow_none=True)
+
+
 class SettingsSchema(Schema):
     """Every prescription, newest first, and the one in force beside what the device reports."""
 
@@ -251,6 +290,10 @@ class SettingsSchema(Schema):
         metadata={"description": "Null: nothing prescribed, or nothing reported since it took effect."},
     )
     differences = fields.List(fields.Nested(DifferenceSchema), required=True)
+    doses = fields.List(
+        fields.Nested(DoseSchema), required=True, metadata={"description": "Of a pump; see its forecast."}
+    )
+    dose_unknown = fields.String(required=True, allow_none=True)
 
 
 class NewCommandSchema(Schema):

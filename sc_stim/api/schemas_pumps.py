@@ -4,9 +4,9 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from sc_stim.api.fields import Day, Number, PageQuery, Schema, Text, Time
+from sc_stim.api.fields import Day, Flag, Number, PageQuery, Schema, Text, Time, Whole, one_of
 from sc_stim.api.schemas_appointments import BookedVisitSchema
-from sc_stim.api.schemas_devices import SettingSchema
+from sc_stim.api.schemas_devices import DosesSchema, PatternStepSchema, ReadingsSchema, SettingSchema
 from sc_stim.api.schemas_shared import (
     BesideRow,
     DrugSchema,
@@ -15,9 +15,55 @@ from sc_stim.api.schemas_shared import (
     Note,
     PatientReference,
     PersonSchema,
+    WarningSchema,
 )
+from sc_stim.clinical.after_visit import AfterVisit
+from sc_stim.clinical.refill_checklist import ANSWERS, shipped_checklist
 
 DRUGS = validate.Length(1, 10)
+
+
+STEPS = tuple(step.name for step in shipped_checklist())
+STATES = ("running", "stopped", "stalled", "mri", "minimum_rate")
+
+
+class ChecklistAnswerSchema(Schema):
+    """What was done about one step of the documented checklist."""
+
+    step = fields.String(required=True, validate=one_of(*STEPS))
+    answer = fields.String(required=True, validate=one_of(*ANSWERS))
+
+
+class ProgrammedSchema(Schema):
+    """What the programmer showed at the end of the visit."""
+
+    flow_ml_per_day = Number(0, 100, allow_none=True)
+    bolus_ml = Number(0, 10, allow_none=True)
+    state = fields.String(validate=one_of(*STATES), allow_none=True)
+
+
+class PrescribedWithFillSchema(Schema):
+    """A prescription that takes effect with the fill; for clinicians."""
+
+    flow_ml_per_day = Number(0, 100, allow_none=True)
+    bolus_ml = Number(0, 10, allow_none=True)
+    max_boluses_per_day = Whole(0, 288, allow_none=True)
+    lockout_min = Whole(0, 7 * 1440, allow_none=True)
+    pattern = fields.List(fields.Nested(PatternStepSchema), allow_none=True, validate=validate.Length(1, 48))
+    rate_confirmed = Flag(
+        metadata={"description": "Confirms a rate that would empty a full reservoir within days."}
+    )
+
+
+class NewBridgeSchema(Schema):
+    """The bridge bolus after a change of concentration: the volume, or the dead space beside the catheter's."""
+
+    volume_ml = Number(0.001, 10, allow_none=True)
+    dead_space_ml = Number(0, 10, allow_none=True, metadata={"description": "Of the tubing in the pump."})
+    until = EnteredTime(
+        allow_none=True,
+        metadata={"description": "Left out: computed from the concentrations and the prescribed flow."},
+    )
 
 
 class NewFillSchema(Schema):
@@ -30,15 +76,49 @@ class NewFillSchema(Schema):
     drugs = fields.List(fields.Nested(DrugSchema), required=True, validate=DRUGS)
     drug_lot = Text(40, allow_none=True)
     drug_expires_on = EnteredDay(allow_none=True)
+    checklist = fields.List(
+        fields.Nested(ChecklistAnswerSchema),
+        validate=validate.Length(max=len(STEPS)),
+        metadata={"description": "Steps that are left out are shown as not answered."},
+    )
+    programmed = fields.Nested(ProgrammedSchema, allow_none=True)
+    prescribe = fields.Nested(PrescribedWithFillSchema)
+    bridge = fields.Nested(NewBridgeSchema)
     note = Note()
     replaces = fields.UUID(metadata={"description": "The fill this one corrects."})
 
 
-class FillCheckSchema(Schema):
-    """What the second person reads off syringe and label."""
+class ReadOffSchema(Schema):
+    """What the second person read off syringe and label."""
 
     filled_ml = Number(0, 100, required=True)
     drugs = fields.List(fields.Nested(DrugSchema), required=True, validate=DRUGS)
+
+
+class FillCheckSchema(ReadOffSchema):
+    """What the second person reads off syringe and label, and the steps this person answers for."""
+
+    checklist = fields.List(fields.Nested(ChecklistAnswerSchema), validate=validate.Length(max=len(STEPS)))
+
+
+class ChecklistStepSchema(Schema):
+    """One step of the documented checklist and its answer; null: nobody answered."""
+
+    step = fields.String(required=True)
+    text = fields.String(required=True)
+    source = fields.String(required=True, allow_none=True, metadata={"description": "Null: unverified."})
+    if_unsure = fields.String(required=True, allow_none=True)
+    answer = fields.String(required=True, allow_none=True)
+    by = fields.UUID(required=True, allow_none=True, metadata={"description": "The user who answered."})
+    at = Time(required=True, allow_none=True)
+
+
+class BridgeSchema(Schema):
+    """While it runs the dose is not flow times the new concentration."""
+
+    since = fields.String(required=True, data_key="from", attribute="from", metadata={"format": "date-time"})
+    until = fields.String(required=True, metadata={"format": "date-time"})
+    volume_ml = fields.Float(required=True)
 
 
 class ReconciliationSchema(Schema):
@@ -70,11 +150,14 @@ class FillSchema(Schema):
     drug_expires_on = Day(required=True, allow_none=True)
     flags = fields.List(fields.String(), required=True)
     reconciliation = fields.Nested(ReconciliationSchema, required=True, allow_none=True)
+    checklist = fields.List(fields.Nested(ChecklistStepSchema), required=True)
+    programmed = fields.Nested(ProgrammedSchema, required=True, allow_none=True)
+    bridge = fields.Nested(BridgeSchema, required=True, allow_none=True)
     note = fields.String(required=True, allow_none=True)
     performed_by = fields.Nested(PersonSchema, required=True)
     confirmed_by = fields.Nested(PersonSchema, required=True, allow_none=True)
     confirmed_at = Time(required=True, allow_none=True)
-    confirmed_values = fields.Nested(FillCheckSchema, required=True, allow_none=True)
+    confirmed_values = fields.Nested(ReadOffSchema, required=True, allow_none=True)
     replaces = fields.UUID(required=True, allow_none=True, attribute="replaces.public_id", dump_default=None)
     replaced_by = fields.UUID(
         required=True, allow_none=True, attribute="replaced_by.public_id", dump_default=None
@@ -87,12 +170,6 @@ class FillEntrySchema(BesideRow, FillSchema):
 
     settings_before = fields.Nested(SettingSchema, required=True, allow_none=True)
     settings_after = fields.Nested(SettingSchema, required=True, allow_none=True)
-
-
-class FillQuerySchema(PageQuery):
-    include_replaced = fields.Boolean(
-        load_default=False, metadata={"description": "Also fills that were corrected, as they were."}
-    )
 
 
 class WrittenDay(fields.String):
@@ -122,7 +199,7 @@ class FlowRatioSchema(Schema):
     sd = fields.Float(required=True)
 
 
-class ForecastSchema(Schema):
+class ForecastSchema(DosesSchema):
     pump = fields.UUID(required=True)
     at = Time(required=True)
     model_version = fields.String(required=True)
@@ -144,6 +221,72 @@ class ForecastSchema(Schema):
         allow_none=True,
         metadata={"description": "Why no forecast can be made, and how to mend it."},
     )
+
+
+class FillQuerySchema(PageQuery):
+    include_replaced = fields.Boolean(
+        load_default=False, metadata={"description": "Also fills that were corrected, as they were."}
+    )
+
+
+class AfterVisitSchema(Schema):
+    """Does the pump run since the visit? `sentence` says it with its time."""
+
+    state = fields.String(required=True, validate=one_of(*AfterVisit))
+    sentence = fields.String(required=True)
+
+
+class RecordedFillSchema(FillEntrySchema):
+    """A fill as it was taken, what to look at, and the next date: before the patient leaves."""
+
+    warnings = fields.List(fields.Nested(WarningSchema), required=True)
+    forecast = fields.Nested(ForecastSchema, required=True)
+    after_visit = fields.Nested(AfterVisitSchema, required=True)
+    to_do = fields.List(fields.String(), required=True)
+
+
+class LastFillSchema(Schema):
+    """What is in the pump."""
+
+    id = fields.UUID(required=True, attribute="public_id")
+    at = Time(required=True)
+    filled_ml = fields.Float(required=True)
+    drugs = fields.List(fields.Nested(DrugSchema), required=True)
+    drug_lot = fields.String(required=True, allow_none=True)
+    flags = fields.List(fields.String(), required=True)
+    confirmed_at = Time(required=True, allow_none=True)
+
+
+class VisitSchema(Schema):
+    """What the form of a refill visit starts from."""
+
+    at = Time(required=True)
+    expected_ml = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What should be left by the programmed arithmetic."},
+    )
+    forecast = fields.Nested(ForecastSchema, required=True)
+    last_fill = fields.Nested(LastFillSchema, required=True, allow_none=True)
+    settings = fields.Nested(SettingSchema, required=True, allow_none=True)
+    reported = fields.Nested(ReadingsSchema, required=True, allow_none=True)
+    reported_at = Time(required=True, allow_none=True)
+    checklist = fields.List(fields.Nested(ChecklistStepSchema), required=True)
+    after_last_visit = fields.Nested(AfterVisitSchema, required=True, allow_none=True)
+
+
+class OpenVisitSchema(Schema):
+    """A refill visit that is not complete, and what is left to do."""
+
+    fill = fields.UUID(required=True)
+    at = Time(required=True)
+    device_id = fields.UUID(required=True)
+    model = fields.String(required=True)
+    patient = PatientReference()
+    performed_by = fields.Nested(PersonSchema, required=True)
+    flags = fields.List(fields.String(), required=True)
+    after_visit = fields.Nested(AfterVisitSchema, required=True)
+    to_do = fields.List(fields.String(), required=True)
 
 
 class RefillQuerySchema(PageQuery):
@@ -173,6 +316,16 @@ class RefillSchema(Schema):
     expected_residual_ml = fields.Float(required=True, allow_none=True)
     risk = fields.String(required=True, validate=validate.OneOf(("low", "medium", "high")))
     reasons = fields.List(fields.String(), required=True)
+    why = fields.List(
+        fields.String(), required=True, metadata={"description": "Why it stands here, in words."}
+    )
+    flags = fields.List(fields.String(), required=True)
+    being_recomputed = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "There is news that these dates do not know yet: do not take them as current."
+        },
+    )
     refused = fields.String(required=True, allow_none=True)
     appointment = fields.Nested(BookedVisitSchema, required=True, allow_none=True)
     computed_at = Time(required=True)

@@ -1,5 +1,6 @@
 """What is prescribed for a device, with its history, beside what the device reports."""
 
+import datetime as dt
 import uuid
 from typing import Any
 
@@ -16,7 +17,7 @@ from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Device, DeviceSetting
 from sc_stim.models.device import setting_in_force
-from sc_stim.workflows import prescribing
+from sc_stim.workflows import prescribing, refill_visit
 from sc_stim.workflows.registry import record_about
 
 settings = Resource("settings", __name__, "Prescribed settings. Nothing here is sent to a device.")
@@ -34,7 +35,8 @@ def list_settings(query: dict[str, Any], device_id: uuid.UUID) -> Any:
     statement = select(DeviceSetting).where(DeviceSetting.device_id == device.id)
     statement = statement.options(joinedload(DeviceSetting.prescribed_by))
     body, headers = page(statement, query, [DeviceSetting.effective_at, DeviceSetting.id], newest_first=True)
-    return body | _comparison(device, setting_in_force(db.session, device.id, at)), headers
+    body |= _comparison(device, setting_in_force(db.session, device.id, at))
+    return body | _doses(device, at), headers
 
 
 @settings.post("/devices/<uuid:device_id>/settings")
@@ -44,11 +46,20 @@ def list_settings(query: dict[str, Any], device_id: uuid.UUID) -> Any:
 def create_setting(new: dict[str, Any], device_id: uuid.UUID) -> Any:
     """Prescribe. Limits that are exceeded come back as warnings; they never block.
 
+    A rate that would empty a full reservoir within days has to be confirmed: it may be mL/h typed for mL/day.
+
     The prescription is put on record. Programming the device stays with the clinic's programmer.
     """
     device = find_or_404(Device, device_id)
     row, warnings = prescribing.prescribe(db.session, actor(), device, new, at=clock.now())
     return [row, {"warnings": warnings}]
+
+
+def _doses(device: Device, at: dt.datetime) -> dict[str, Any]:
+    if device.kind != "pump":
+        return {"doses": [], "dose_unknown": None}
+    found = refill_visit.doses_at(db.session, device, at)
+    return {"doses": found.doses, "dose_unknown": found.unknown}
 
 
 def _comparison(device: Device, in_force: DeviceSetting | None) -> dict[str, Any]:

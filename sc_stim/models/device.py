@@ -125,6 +125,9 @@ class DeviceSetting(db.Model):
     bolus_ml: Mapped[float | None]
     max_boluses_per_day: Mapped[int | None]
     lockout_min: Mapped[int | None]
+    pattern: Mapped[list[Any] | None] = mapped_column(
+        OptionalJson
+    )  # [{"from": "06:00", "flow_ml_per_day": 0.6}]
     # stimulator
     program: Mapped[str | None] = mapped_column(String(40))
     amplitude_ma: Mapped[float | None]
@@ -158,6 +161,14 @@ class Fill(db.Model):
     drug_expires_on: Mapped[dt.date | None]
     flags: Mapped[JsonList] = mapped_column(default=list)
     reconciliation: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)  # as judged when recorded
+    checklist: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)  # step: {"answer", "by", "at"}
+    programmed: Mapped[dict[str, Any] | None] = mapped_column(
+        OptionalJson
+    )  # as the programmer showed at the end
+    bridge: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson)  # {"from", "until", "volume_ml"}
+    setting_id: Mapped[int | None] = mapped_column(
+        BigKey, ForeignKey("device_setting.id")
+    )  # prescribed with it
     note: Mapped[str | None] = mapped_column(Text, info=PHI)
     performed_by_id: Mapped[int] = mapped_column(BigKey, ForeignKey("user_account.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("user_account.id"))

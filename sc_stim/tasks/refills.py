@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
 from sc_stim.clinical.refill import MODEL_VERSION, Forecast
-from sc_stim.clinical.refill_case import encode_forecast
 from sc_stim.clinical.refusal import Refused
-from sc_stim.clinical.risk import PumpAtRisk, Risk, RiskLabel, judge_risk
+from sc_stim.clinical.risk import PumpAtRisk, Risk, RiskLabel, explained, judge_risk
 from sc_stim.devices.store import Bulk, document
 from sc_stim.models import Alert, Device, Patient
 from sc_stim.models import Forecast as ForecastRow
@@ -46,29 +45,34 @@ def judge_refills(session: Session, subjects: Subjects, at: dt.datetime) -> Mapp
             continue
         device, reachable = devices[device_id]
         forecast = case.forecast(at)
-        risk = judge_risk(
-            PumpAtRisk(
-                forecast=forecast,
-                withdrawal_class=_withdrawal_class(case),
-                timezone=ZoneInfo(case.timezone),
-                therapy_stopped=device_id in stopped,
-                missed_visits=missed.get(device_id, 0),
-                reachable=reachable,
-            ),
-            at,
+        pump = PumpAtRisk(
+            forecast=forecast,
+            withdrawal_class=_withdrawal_class(case),
+            timezone=ZoneInfo(case.timezone),
+            therapy_stopped=device_id in stopped,
+            missed_visits=missed.get(device_id, 0),
+            reachable=reachable,
         )
-        rows.append(_row(bulk, device, case, forecast, risk, at))
+        risk = judge_risk(pump, at)
+        rows.append(_row(bulk, device, case, forecast, risk, explained(pump, risk), at))
         _flag(session, device, case, forecast, risk, flagged.get(device_id), at)
     bulk.upsert(ForecastRow.__table__, COLUMNS, rows, _UPDATE)
     return {}
 
 
 def _row(
-    bulk: Bulk, device: Device, case: RefillCase, forecast: Forecast | Refused, risk: Risk, at: dt.datetime
+    bulk: Bulk,
+    device: Device,
+    case: RefillCase,
+    forecast: Forecast | Refused,
+    risk: Risk,
+    why: list[str],
+    at: dt.datetime,
 ) -> tuple[Any, ...]:
-    result = encode_forecast(case.pump, forecast) | {
+    result = case.encoded(forecast) | {
         "drugs": [{"name": drug.name, "mg_per_ml": drug.mg_per_ml} for drug in case.drugs],
         "reasons": list(risk.reasons),
+        "why": why,
         "hours_until_empty": risk.hours_until_empty,
     }
     if isinstance(forecast, Refused):

@@ -1,17 +1,18 @@
 """What a clinician prescribes for a device, what there is to say about it, and whether the device reports the same."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
-from sc_stim.clinical.pump_record import DrugInPump
+from sc_stim.clinical.pattern import flows, mean_ml_per_day, slip
+from sc_stim.clinical.pump_record import DrugInPump, PatternStep
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.clinical.units import flow_warning
-from sc_stim.devices.catalogue import UnknownModel, find_model
+from sc_stim.devices.catalogue import UnknownModel, find_model, find_pump
 from sc_stim.models import Device, DeviceSetting
 from sc_stim.models.device import fills_of
 from sc_stim.workflows import outbox
@@ -24,15 +25,13 @@ Values = Mapping[str, Any]
 
 # What a prescription of each kind of device may hold; the first field is the one it cannot be without.
 FIELDS: Final = {
-    "pump": ("flow_ml_per_day", "bolus_ml", "max_boluses_per_day", "lockout_min"),
+    "pump": ("flow_ml_per_day", "bolus_ml", "max_boluses_per_day", "lockout_min", "pattern"),
     "stimulator": ("amplitude_ma", "pulse_width_us", "rate_hz", "program", "contacts"),
 }
 REPORTED: Final = {
     "pump": ("flow_ml_per_day", "bolus_ml"),
     "stimulator": ("program", "amplitude_ma", "pulse_width_us", "rate_hz"),
 }
-SAME_WITHIN: Final = 0.02  # relative; devices round what they were programmed to
-
 # The limits of the catalogue, by the field they bound.
 _LIMITED: Final = {
     "flow": "flow_ml_per_day",
@@ -56,11 +55,16 @@ def prescribe(
 ) -> tuple[DeviceSetting, list[Caution]]:
     """Put a prescription on record; nothing is sent to the device. Raises FieldRefused and Conflict.
 
-    values: `effective_at` (else `at`) and the FIELDS of this kind of device
+    values: `effective_at` (else `at`), the FIELDS of this kind of device, and `rate_confirmed` for a rate that would
+    empty the pump within days
     """
+    values = _with_mean(dict(values))
+    rate_confirmed = values.pop("rate_confirmed", False)
     if device.explanted_on is not None:
         raise Conflict(f"the device was explanted on {device.explanted_on}")
     _check(device.kind, values)
+    if not rate_confirmed:
+        _check_rate(device, values)
     row = DeviceSetting(
         clinic_id=actor.clinic_id,
         device_id=device.id,
@@ -83,6 +87,7 @@ def cautions_about(session: Session, device: Device, values: Values) -> list[Cau
     """What a prescription exceeds or looks like, by the drugs in the pump now and the model's figures."""
     found = list(_beyond_model(device.model, values))
     if device.kind == "pump":
+        found += _beyond_mechanics(device.model, values)
         found += _emptied_too_soon(device, values)
         found += _doses(session, device, values)
     return found
@@ -94,14 +99,49 @@ def differences(kind: str, prescribed: DeviceSetting, reported: Values) -> list[
     return [
         Difference(name, wanted, got)
         for name, wanted, got in pairs
-        if wanted is not None and got is not None and not _same(wanted, got)
+        if wanted is not None and got is not None and not _as_prescribed(prescribed, name, wanted, got)
     ]
 
 
-def _same(wanted: Any, got: Any) -> bool:
+def programmed_as_prescribed(flow_ml_per_day: float, prescribed: DeviceSetting) -> bool:
+    """Whether a pump that was prescribed this may report this flow: a pattern shows the flow of its step."""
+    usual = prescribed.flow_ml_per_day or 0.0
+    return _as_prescribed(prescribed, "flow_ml_per_day", usual, flow_ml_per_day)
+
+
+def pattern_of(setting: DeviceSetting) -> tuple[PatternStep, ...]:
+    """The steps over the day, none where the flow is constant."""
+    return _steps(setting.pattern)
+
+
+def _steps(pattern: Iterable[Values] | None) -> tuple[PatternStep, ...]:
+    return tuple(
+        PatternStep(since=row["from"], flow_ml_per_day=row["flow_ml_per_day"]) for row in pattern or ()
+    )
+
+
+def _as_prescribed(prescribed: DeviceSetting, name: str, wanted: Any, got: Any) -> bool:
     if isinstance(wanted, str):
         return wanted == str(got)
-    return bool(abs(wanted - got) <= SAME_WITHIN * abs(wanted))
+    may_be = {wanted}
+    if name == "flow_ml_per_day":
+        may_be |= flows(pattern_of(prescribed))
+    alike = shipped_rules().settings_alike
+    return any(abs(one - got) <= alike * abs(one) for one in may_be)
+
+
+def _with_mean(values: dict[str, Any]) -> dict[str, Any]:
+    """A pattern says its volume per day itself."""
+    pattern = values.get("pattern")
+    if pattern and values.get("flow_ml_per_day") is None and pattern[0]["from"] == "00:00":
+        values["flow_ml_per_day"] = round(mean_ml_per_day(_steps(pattern)), 6)
+    return values
+
+
+def _check_rate(device: Device, values: Values) -> None:
+    """The slip of a decimal point, and mL/h typed for mL/day, are asked about before they stand on record."""
+    for caution in _emptied_too_soon(device, values):
+        raise FieldRefused("flow_ml_per_day", f"{caution.message}; send rate_confirmed if this is meant")
 
 
 def _check(kind: str, values: Values) -> None:
@@ -112,6 +152,10 @@ def _check(kind: str, values: Values) -> None:
             raise FieldRefused(name, f"is a setting of a {other}; this device is a {kind}")
     if FIELDS[kind][0] not in given:
         raise FieldRefused(FIELDS[kind][0], f"is needed in every prescription of a {kind}")
+    if "pattern" in given:
+        wrong = slip(_steps(values["pattern"]), values["flow_ml_per_day"], shipped_rules().settings_alike)
+        if wrong:
+            raise FieldRefused("pattern", wrong)
     if ("bolus_ml" in given) != ("max_boluses_per_day" in given):
         missing = "max_boluses_per_day" if "bolus_ml" in given else "bolus_ml"
         raise FieldRefused(
@@ -136,9 +180,20 @@ def _beyond_model(model: str, values: Values) -> Iterator[Caution]:
             yield Caution(name, str(field), message, figure.source)
 
 
+def _beyond_mechanics(model: str, values: Values) -> Iterator[Caution]:
+    """A gas-driven pump gives one flow for life, and no boluses."""
+    try:
+        pump = find_pump(model)
+    except UnknownModel:
+        return
+    if not pump.programmable and (values.get("bolus_ml") or values.get("pattern")):
+        field = "pattern" if values.get("pattern") else "bolus_ml"
+        message = f"a {model} has a constant flow: it can be given neither boluses nor a pattern"
+        yield Caution("not_programmable", field, message, pump.source)
+
+
 def _emptied_too_soon(device: Device, values: Values) -> Iterator[Caution]:
-    """The slip of a decimal point, and mL/h typed for mL/day."""
-    if device.reservoir_ml is None:
+    if device.kind != "pump" or device.reservoir_ml is None:
         return
     message = flow_warning(
         device.reservoir_ml, _most_ml_per_day(values), shipped_rules().shortest_plausible_emptying_d
@@ -150,9 +205,13 @@ def _emptied_too_soon(device: Device, values: Values) -> Iterator[Caution]:
 def _doses(session: Session, device: Device, values: Values) -> Iterator[Caution]:
     fills = fills_of(session, [device.id])[device.id]
     drugs = [DrugInPump(**drug) for drug in fills[-1].drugs] if fills else []
-    bolus_ml_per_day = _bolus_ml_per_day(values)
+    bolus_ml_per_day = bolus_allowance_ml_per_day(values)
     for drug in drugs:
         try:
+            forbids = shipped_formulary().lookup(drug.name).no_patient_bolus
+            if forbids and bolus_ml_per_day > 0:
+                message = f"{drug.name} must not be given as a bolus by the patient"
+                yield Caution("no_patient_bolus", "bolus_ml", message, forbids)
             exceeded = shipped_formulary().limit_warnings([drug], values["flow_ml_per_day"], bolus_ml_per_day)
         except UnknownDrug as unknown:
             yield Caution("unknown_drug", "flow_ml_per_day", str(unknown), None)
@@ -162,8 +221,9 @@ def _doses(session: Session, device: Device, values: Values) -> Iterator[Caution
 
 
 def _most_ml_per_day(values: Values) -> float:
-    return float(values["flow_ml_per_day"]) + _bolus_ml_per_day(values)
+    return float(values["flow_ml_per_day"]) + bolus_allowance_ml_per_day(values)
 
 
-def _bolus_ml_per_day(values: Values) -> float:
+def bolus_allowance_ml_per_day(values: Values) -> float:
+    """With every allowed bolus taken."""
     return float((values.get("bolus_ml") or 0) * (values.get("max_boluses_per_day") or 0))

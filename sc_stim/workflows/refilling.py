@@ -1,6 +1,7 @@
 """Refill visits: what a fill shows, its corrections, and the second person's check.
 
-A fill is never edited. A mistake is corrected by a new fill that names the one it replaces.
+A fill is never edited. A mistake is corrected by a new fill that names the one it replaces. A prescription and a
+bridge bolus that belong to the visit go on record with it, in one transaction.
 """
 
 import datetime as dt
@@ -20,12 +21,16 @@ from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
 from sc_stim.clinical.pump_history import PumpHistory
 from sc_stim.clinical.pump_record import Fill as RecordedFill
 from sc_stim.clinical.reconciliation import Flag, Reconciliation, pocket_fill_flags
+from sc_stim.clinical.refill_checklist import UNSURE, forbidding
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.models import Device, DeviceSetting, Fill
+from sc_stim.models.device import fills_of, setting_in_force
 from sc_stim.models.series import start_of_day
-from sc_stim.workflows import outbox
+from sc_stim.workflows import outbox, prescribing, refill_alerts
 from sc_stim.workflows.audit import Actor
-from sc_stim.workflows.refill_case import RefillCase, recorded, refill_case
+from sc_stim.workflows.bridging import bridge_of_visit
+from sc_stim.workflows.prescribing import Difference, differences
+from sc_stim.workflows.refill_case import NOT_AS_PRESCRIBED, RefillCase, recorded, refill_case
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 from sc_stim.workflows.registry import record_about
 
@@ -39,11 +44,7 @@ Values = Mapping[str, Any]
 EXPIRED_DRUG: Final = "expired_drug"
 UNKNOWN_DRUG: Final = "unknown_drug"
 
-# A syringe may read a little over the label of the reservoir; more is a slip of the pen.
-_OVERFILL: Final = 1.1
 _NOT_AS_RECORDED: Final = "not what is on record: read again, and correct the record if it is wrong"
-# What two people read off the same syringe may differ by.
-_READ_ALIKE_ML: Final = 0.1
 
 
 def expected_residual_ml(session: Session, pump: Device, at: dt.datetime) -> float | None:
@@ -64,22 +65,43 @@ def record_fill(
 ) -> Fill:
     """Put a refill on record and compare it with what was expected. Raises FieldRefused and Conflict.
 
-    values: `at` of the visit and the other columns of a Fill that people give
+    values: `at` of the visit and the other columns of a Fill that people give; `checklist` as {step: answer};
+    `bridge` with `volume_ml` or `dead_space_ml`, and `until` where it cannot be computed; `prescribe`: a prescription
+    that takes effect with the visit, by somebody who may prescribe
     """
+    values = dict(values)
+    prescribe, bridge = values.pop("prescribe", None), values.pop("bridge", None)
+    answers = values.pop("checklist", None)
+    if prescribe and replaces:
+        raise FieldRefused("prescribe", "a correction changes no prescription: prescribe by itself")
     wrong = find_fill(session, pump, replaces) if replaces else None
     if replaces is not None and wrong is None:
         raise FieldRefused("replaces", "this pump has no such fill")
     _check_fill(pump, values, at)
+    _check_answers(answers or {})
     fill = Fill(
         clinic_id=actor.clinic_id,
         device_id=pump.id,
         performed_by_id=actor.user_id,
         replaces_id=wrong.id if wrong else None,
+        checklist=_answered(actor, answers or {}, at) if answers else None,
         created_at=at,
         **values,
     )
     _judge_fill(session, pump, fill, wrong)
     _add_once(session, fill)
+    if prescribe:
+        setting, _ = prescribing.prescribe(
+            session, actor, pump, {"effective_at": fill.at, **prescribe}, at=at
+        )
+        fill.setting_id = setting.id
+    if bridge:
+        fill.bridge = bridge_of_visit(session, pump, fill, bridge)
+    fill.flags = [*fill.flags, *(not_as_prescribed(session, fill) and [NOT_AS_PRESCRIBED])]
+    session.flush()
+    if wrong:
+        _judge_later(session, pump, min(fill.at, wrong.at))
+    refill_alerts.keep(session, pump, fill, wrong, at=at)
     action = "fill.correct" if wrong else "fill.record"
     detail = {"fill": str(fill.public_id)} | ({"replaces": str(replaces)} if replaces else {})
     record_about(session, actor, action, pump, detail, at=at)
@@ -107,11 +129,16 @@ def confirm_fill(
         raise Conflict("this fill is confirmed already")
     if session.scalar(select(Fill.id).where(Fill.replaces_id == fill.id)) is not None:
         raise Conflict("this fill was corrected: confirm its correction")
-    if abs(read["filled_ml"] - fill.filled_ml) > _READ_ALIKE_ML:
+    if abs(read["filled_ml"] - fill.filled_ml) > shipped_rules().read_alike_ml:
         raise FieldRefused("filled_ml", f"is {_NOT_AS_RECORDED}")
     if _contents(read["drugs"]) != _contents(fill.drugs):
         raise FieldRefused("drugs", f"are {_NOT_AS_RECORDED}")
-    fill.confirmed_by_id, fill.confirmed_at, fill.confirmed_values = actor.user_id, at, dict(read)
+    read = dict(read)
+    answers = read.pop("checklist", None) or {}
+    _check_answers(answers)
+    if answers:
+        fill.checklist = (fill.checklist or {}) | _answered(actor, answers, at)
+    fill.confirmed_by_id, fill.confirmed_at, fill.confirmed_values = actor.user_id, at, read
     record_about(session, actor, "fill.confirm", pump, {"fill": str(fill.public_id)}, at=at)
 
 
@@ -129,6 +156,25 @@ def settings_around(
     return (before[-1] if before else None), (after[-1] if after else None)
 
 
+def not_as_prescribed(session: Session, fill: Fill) -> list[Difference]:
+    """Where what the programmer showed at the end of the visit is not what was prescribed by then."""
+    prescribed = setting_in_force(session, fill.device_id, fill.at)
+    if prescribed is None or not fill.programmed:
+        return []
+    return differences("pump", prescribed, fill.programmed)
+
+
+def _check_answers(answers: Mapping[str, str]) -> None:
+    step = forbidding(answers)
+    if step is not None:
+        raise FieldRefused("checklist", f"{step.text}: {UNSURE} ({step.source}): {step.if_unsure}")
+
+
+def _answered(actor: Actor, answers: Mapping[str, str], at: dt.datetime) -> dict[str, Any]:
+    said = {"by": actor.name, "at": at.isoformat()}
+    return {name: {"answer": answer, **said} for name, answer in answers.items()}
+
+
 def _check_fill(pump: Device, values: Values, at: dt.datetime) -> None:
     if values["at"] > at:
         raise FieldRefused("at", "lies in the future")
@@ -137,7 +183,7 @@ def _check_fill(pump: Device, values: Values, at: dt.datetime) -> None:
         if (
             pump.reservoir_ml is not None
             and volume_ml is not None
-            and volume_ml > _OVERFILL * pump.reservoir_ml
+            and volume_ml > shipped_rules().overfill * pump.reservoir_ml
         ):
             raise FieldRefused(name, f"is more than the reservoir of {pump.reservoir_ml:g} mL holds")
     names = [drug["name"] for drug in values["drugs"]]
@@ -160,6 +206,16 @@ def _judge_fill(session: Session, pump: Device, fill: Fill, replaces: Fill | Non
     fill.reconciliation = _as_json(judged, flags) if judged and fill.aspirated_ml is not None else None
     of_drugs = _drug_flags(fill, ZoneInfo(case.timezone))
     fill.flags = list(dict.fromkeys([*(flag.name for flag in flags), *of_drugs]))
+
+
+def _judge_later(session: Session, pump: Device, since: dt.datetime) -> None:
+    """What later fills showed depends on what a correction changed; what people entered stays."""
+    for row in fills_of(session, [pump.id])[pump.id]:
+        if row.at > since:
+            kept = [name for name in row.flags if name == NOT_AS_PRESCRIBED]
+            _judge_fill(session, pump, row, row)
+            row.flags = [*row.flags, *(name for name in kept if name not in row.flags)]
+    session.flush()
 
 
 def _reconcile(case: RefillCase, fill: RecordedFill) -> Reconciliation | None:

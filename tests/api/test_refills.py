@@ -68,7 +68,7 @@ def test_the_most_dangerous_pump_stands_first_whatever_its_date(app: Flask, api:
         "refill_by": "2026-11-26", "binding_clock": "low_reservoir", "earliest_empty": "2026-11-30",
         "drug": "baclofen 10 mg/mL", "reservoir_ml": 4.5, "reservoir_at": "2026-11-23T08:00:00Z",
         "expected_residual_ml": 3.2, "risk": "high", "reasons": ["opioid_withdrawal"], "refused": None,
-        "appointment": None,
+        "why": [], "flags": [], "being_recomputed": False, "appointment": None,
         "computed_at": "2026-11-23T08:00:00Z",
     }  # fmt: skip
     assert listed["not_judged_yet"] == 0

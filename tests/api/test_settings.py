@@ -63,13 +63,22 @@ def test_what_a_prescription_exceeds_is_said_and_never_blocks(app: Flask, api: A
     assert "22.5 mg/d" in made.json["warnings"][0]["message"]
 
 
-def test_millilitres_an_hour_typed_for_millilitres_a_day_are_noticed(app: Flask, api: As) -> None:
+def test_millilitres_an_hour_typed_for_millilitres_a_day_are_taken_only_when_confirmed(
+    app: Flask, api: As
+) -> None:
     pump = create_pump(model="SynchroMed II 8637-20")
-    caller = api(create_user(clinic=pump.patient.clinic))
-    made = caller.post(f"/devices/{pump.public_id}/settings", {"flow_ml_per_day": 12})
-    (warning,) = made.json["warnings"]
-    assert warning["rule"] == "shortest_plausible_emptying"
-    assert "would last 1.7 days" in warning["message"]
+    caller, address = (
+        api(create_user(clinic=pump.patient.clinic)),
+        f"/devices/{pump.public_id}/settings",
+    )
+    refused = caller.post(address, {"flow_ml_per_day": 12})
+    (error,) = refused.json["errors"]
+    assert (refused.status_code, error["field"]) == (422, "flow_ml_per_day")
+    assert "would last 1.7 days" in error["message"]
+    assert "send rate_confirmed if this is meant" in error["message"]
+    made = caller.post(address, {"flow_ml_per_day": 12, "rate_confirmed": True})
+    assert made.status_code == 201
+    assert [warning["rule"] for warning in made.json["warnings"]] == ["shortest_plausible_emptying"]
 
 
 def test_what_the_model_cannot_do_is_said(app: Flask, api: As) -> None:

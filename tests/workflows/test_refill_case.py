@@ -13,7 +13,7 @@ from sc_stim.clinical.pump_record import Fill as RecordedFill
 from sc_stim.clinical.refill import Forecast
 from sc_stim.extensions import db
 from sc_stim.models import ClinicClosure, Device
-from sc_stim.workflows.refill_case import WITHDRAWAL_FLOOR_ML, RefillCase, refill_case
+from sc_stim.workflows.refill_case import RefillCase, refill_case
 from tests.apps import both_databases
 from tests.builders import (
     AT,
@@ -85,7 +85,7 @@ def test_of_two_prescriptions_for_one_moment_the_later_entry_counts(app: Flask) 
 
 def test_for_a_patient_who_withdrew_before_a_pump_is_empty_earlier(app: Flask) -> None:
     prone = create_pump(patient=create_patient(withdrawal_prone=True))
-    assert case_of(prone).floor_ml == WITHDRAWAL_FLOOR_ML
+    assert case_of(prone).floor_ml == 4.0
     assert case_of(create_pump()).floor_ml == 0.0
 
 

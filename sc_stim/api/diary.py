@@ -9,17 +9,19 @@ from sqlalchemy.orm import joinedload
 
 from sc_stim import clock
 from sc_stim.access import requires
+from sc_stim.api.fields import PageQuery
 from sc_stim.api.http import Resource, audit, find_or_404
 from sc_stim.api.paging import page, page_of
+from sc_stim.api.schemas_pain import PainFindingSchema
 from sc_stim.api.schemas_patients import NewPainScoreSchema, PainScoreQuerySchema, PainScoreSchema
 from sc_stim.api.schemas_shared import window
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.models import PainScore, Patient
+from sc_stim.models import PainFinding, PainScore, Patient
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows.diary import enter_score
 
-diary = Resource("diary", __name__, "Pain scores of a patient.")
+diary = Resource("diary", __name__, "Pain scores of a patient, and what was found in them.")
 
 USUAL: Final = dt.timedelta(days=30)
 WITH_NAMES: Final = (
@@ -54,3 +56,18 @@ def create_pain_score(new: dict[str, Any], patient_id: uuid.UUID) -> PainScore:
     patient = find_or_404(Patient, patient_id)
     replaces = new.pop("replaces", None)
     return enter_score(db.session, actor(), patient, new, replaces, at=clock.now())
+
+
+@diary.get("/patients/<uuid:patient_id>/pain-findings")
+@requires("diary.read")
+@diary.arguments(PageQuery, location="query")
+@diary.response(200, page_of(PainFindingSchema))
+def list_pain_findings(query: dict[str, Any], patient_id: uuid.UUID) -> Any:
+    """List what the pain rule found, newest first, each with its baseline, level and cause card as it was told.
+
+    The alert of a finding has the cause card of now.
+    """
+    patient = find_or_404(Patient, patient_id)
+    audit("patient.diary", "patient", patient.public_id)
+    statement = select(PainFinding).where(PainFinding.patient_id == patient.id)
+    return page(statement, query, [PainFinding.day, PainFinding.id], newest_first=True)

@@ -90,7 +90,7 @@ def _verdict(devices: Sequence[DeviceRecord], found: Sequence[Evidence]) -> tupl
 
 
 def _gaps(device: DeviceRecord, span: Span, rules: CauseRules) -> Iterator[Evidence]:
-    """The longest time around the change in which the device said nothing."""
+    """The longest time around the change in which the device said nothing, or all the time since."""
     begin, end = span.around
     times = sorted(sample.at for sample in device.samples if sample.at <= end)
     before = [at for at in times if at < begin]
@@ -101,6 +101,9 @@ def _gaps(device: DeviceRecord, span: Span, rules: CauseRules) -> Iterator[Evide
     )
     if not times:
         yield _gap(device, f"{device.label} sent no data", span.usual_since, ())
+    elif times[-1] < span.onset:
+        points = (Point(times[-1], "sample", None),)
+        yield _gap(device, f"{device.label} sent no data since the pain changed", times[-1], points)
     elif stop - start > longest:
         days = (stop - start) / timedelta(days=1)
         points = tuple(Point(at, "sample", None) for at in (start, stop) if at in times)

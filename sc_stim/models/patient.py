@@ -3,9 +3,11 @@
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from msgspec import convert
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from sc_stim.clinical.causes import CauseCard
 from sc_stim.extensions import db
 from sc_stim.models.base import (
     PHI,
@@ -191,3 +193,12 @@ class PainFinding(db.Model):
     severity: Mapped[str] = mapped_column(String(10))
     found_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     cause_cards: Mapped[list[Any] | None] = mapped_column(OptionalJson)
+
+    @property
+    def cards_on_record(self) -> list[CauseCard]:
+        return [convert(card, CauseCard) for card in self.cause_cards or ()]
+
+    @property
+    def cause_card(self) -> CauseCard | None:
+        """What the devices said when people were last told; None where nobody was told."""
+        return (self.cards_on_record or [None])[-1]

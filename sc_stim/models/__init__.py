@@ -19,6 +19,8 @@ from sc_stim.models.patient import (
     Patient,
     Treatment,
 )
+from sc_stim.models.recall import Recall, RecallListVersion, RecallOutreach, RecallOutreachEntry
+from sc_stim.models.review import Review, ReviewPlan
 from sc_stim.models.telemetry import (
     DeviceEpoch,
     DeviceEvent,
@@ -36,5 +38,6 @@ __all__ = [
     "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "EmergencyLink", "Fill",
     "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt",
     "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel", "PainScore", "Patient",
-    "PumpSample", "Quarantine", "Shift", "StimulatorSample", "Treatment", "User", "WorkItem",
+    "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
+    "RecallOutreachEntry", "Review", "ReviewPlan", "Shift", "StimulatorSample", "Treatment", "User", "WorkItem",
 ]  # fmt: skip

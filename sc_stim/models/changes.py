@@ -13,7 +13,7 @@ Mark = tuple[object, ...]
 
 def marks(session: Session, clinic_ids: Collection[int]) -> dict[int, Mark]:
     """A value for each clinic that differs when alerts or forecasts do."""
-    found: dict[int, Mark] = {clinic_id: () for clinic_id in clinic_ids}
+    found: dict[int, Mark] = dict.fromkeys(clinic_ids, ())
     for clinic_id, *figures in session.execute(
         select(Alert.clinic_id, func.max(Alert.changed_at), func.max(Alert.id))
         .where(Alert.clinic_id.in_(clinic_ids))

@@ -121,7 +121,8 @@ def _time(value: dt.datetime, said: str) -> Markup:
 
 
 def _clinic() -> Clinic:
-    clinic: Clinic = g.user.clinic
+    """That of the signed-in person, or of the link by which somebody without an account looks in."""
+    clinic: Clinic = g.user.clinic if g.get("user") else g.clinic
     return clinic
 
 

@@ -19,13 +19,16 @@ WHO_MAY = {
     ALERT: CARE,
     "/patients": CARE,
     "/patients/{patient}": CARE,
+    "/patients/{patient}/emergency": CARE,
     "/devices": CARE | {"engineer"},
     "/audit": {"auditor"},
     "/clinic": {"admin"},
 }
-FORMS = {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")} | {
-    "/patients": CARE
-}
+FORMS = (
+    {"/patients/{patient}/emergency": CARE, "/patients/{patient}/emergency/revoke": CARE}
+    | {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")}
+    | {"/patients": CARE}
+)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -50,7 +53,7 @@ def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, v
             continue
         for method in rule.methods & {"GET", "POST"}:
             public = declared_action(app, rule.endpoint, method) == PUBLIC
-            assert public == (rule.rule == "/sign-in")
+            assert public == (rule.rule in ("/sign-in", "/emergency/<token>"))
             if method == "GET" and not public:
                 path = rule.rule.replace("<uuid:public_id>", str(uuid.uuid4()))
                 assert nobody.get(path).location.startswith("/sign-in")
@@ -64,7 +67,8 @@ def test_every_page_is_in_the_table_of_this_test(app):
     }
 
     assert rules - tested == {
-        "/", "/live", "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out", "/static/<name>",
+        "/", "/emergency/<token>", "/live", "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out",
+        "/static/<name>",
     }  # fmt: skip
 
 

@@ -354,4 +354,4 @@ def test_the_number_of_statements_does_not_grow_with_the_history(nurse, patient,
     with statements() as many:
         visitor.page(path)
 
-    assert len(many) <= len(few) + 2 <= 25  # the names of those who filled, and of those who confirmed
+    assert len(many) <= len(few) + 2 <= 30  # the names of those who filled, and of those who confirmed

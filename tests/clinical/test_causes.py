@@ -100,7 +100,7 @@ RECORDS = st.builds(
     DeviceRecord,
     label=st.sampled_from(["left", "right"]),
     kind=st.just("stimulator"),
-    samples=st.lists(SAMPLES, max_size=30),
+    samples=st.lists(SAMPLES, max_size=30, unique_by=lambda sample: sample.at),
     events=st.lists(EVENTS, max_size=5),
 )
 

@@ -123,6 +123,9 @@ def fresh(n: int) -> Tracks:
     )
 
 
+_ONE_PATIENT = fresh(1).arrays()  # only for the shapes
+
+
 def to_json(tracks: Tracks) -> dict[str, Any]:
     """One patient's tracks as JSON values, exact; candidates as base64 of little-endian float32."""
     values = {name: _encoded(array) for name, array in tracks.arrays().items()}
@@ -135,8 +138,7 @@ def from_json(values: Mapping[str, Any]) -> Tracks:
         raise ValueError(
             f"stored pain state has missing or unknown fields {sorted(wrong)}: rebuild it from the scores"
         )
-    shapes = fresh(1).arrays()
-    return Tracks(values["age"], *(_decoded(values[name], like) for name, like in shapes.items()))
+    return Tracks(values["age"], *(_decoded(values[name], like) for name, like in _ONE_PATIENT.items()))
 
 
 def _encoded(array: NDArray[Any]) -> Any:

@@ -19,6 +19,7 @@ QUEUE = "sc_stim"
 WORK_OFF = "sc_stim.work_off"
 ASK_NIGHTLY = "sc_stim.ask_nightly"
 FIND_SILENT = "sc_stim.find_silent"
+FOLLOW_THERAPY = "sc_stim.follow_therapy"
 EXPIRE = "sc_stim.expire"
 NOTIFY = "sc_stim.notify"
 DELIVER = "sc_stim.deliver"
@@ -79,6 +80,7 @@ def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "work_off": entry(WORK_OFF, poll),
         "find_silent": entry(FIND_SILENT, dt.timedelta(minutes=1)),
+        "follow_therapy": entry(FOLLOW_THERAPY, dt.timedelta(minutes=1)),
         "ask_nightly": entry(ASK_NIGHTLY, dt.timedelta(minutes=1)),
         "expire": entry(EXPIRE, dt.timedelta(minutes=1)),
         "notify": entry(NOTIFY, poll),

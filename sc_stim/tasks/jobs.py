@@ -1,6 +1,7 @@
 """The tasks themselves: what beat sends and workers run. Each commits once, or as often as it says."""
 
 import datetime as dt
+from collections.abc import Mapping
 
 from flask import current_app
 from sqlalchemy.orm import Session
@@ -13,6 +14,8 @@ from sc_stim.tasks.delivery import deliver
 from sc_stim.tasks.pain import judge_pain
 from sc_stim.tasks.refills import judge_refills
 from sc_stim.tasks.silence import find_silent
+from sc_stim.tasks.therapy import alert_overdue_tasks, ask_after_news, judge_silent_therapy
+from sc_stim.tasks.therapy import ask_nightly as ask_therapy_nightly
 from sc_stim.tasks.upkeep import ask_nightly, expire
 from sc_stim.tasks.watch import watch
 from sc_stim.tasks.work import Judge, Subjects, work_off
@@ -21,6 +24,7 @@ from sc_stim.workflows.conditions import judge_conditions
 from sc_stim.workflows.health import ping_cache
 from sc_stim.workflows.heartbeat import beat
 from sc_stim.workflows.notifying import notify
+from sc_stim.workflows.recalls import match_devices
 
 WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that often, too
 
@@ -33,10 +37,18 @@ def judge_pump(session: Session, subjects: Subjects, at: dt.datetime) -> dict[in
     return again
 
 
+def judge_device(session: Session, subjects: Subjects, at: dt.datetime) -> Mapping[int, dt.datetime]:
+    """What the news says at once; what days of reports say follows when they have settled."""
+    ask_after_news(session, subjects, at)
+    return judge_conditions(session, subjects, at)
+
+
 JUDGES: dict[str, Judge] = {
     outbox.REFILL: judge_pump,
-    outbox.DEVICE: judge_conditions,
+    outbox.DEVICE: judge_device,
+    outbox.THERAPY: judge_silent_therapy,
     outbox.PAIN: judge_pain,
+    outbox.RECALL: match_devices,
 }
 
 
@@ -52,6 +64,14 @@ def work_off_task() -> None:
 @task(names.FIND_SILENT)
 def find_silent_task() -> None:
     _beat("job:find_silent", silent=find_silent(db.session(), clock.now()))
+    db.session.commit()
+
+
+@task(names.FOLLOW_THERAPY)
+def follow_therapy_task() -> None:
+    at = clock.now()
+    begun = ask_therapy_nightly(db.session(), at)
+    _beat("job:follow_therapy", begun=begun, overdue_tasks=alert_overdue_tasks(db.session(), at))
     db.session.commit()
 
 

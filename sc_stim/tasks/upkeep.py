@@ -32,7 +32,7 @@ def ask_nightly(session: Session, at: dt.datetime) -> list[str]:
     """Owe every pump a forecast and every patient a judgement once a closed local day; returns the slots begun."""
     begun = []
     for clinic_id, zone in session.execute(select(Clinic.id, Clinic.time_zone)).all():
-        if _begin_slot(session, f"refills:{clinic_id}", zone, at):
+        if begin_slot(session, f"refills:{clinic_id}", zone, at):
             pumps = select(Device.id).where(
                 Device.clinic_id == clinic_id, Device.kind == "pump", Device.in_use
             )
@@ -40,14 +40,14 @@ def ask_nightly(session: Session, at: dt.datetime) -> list[str]:
             begun.append(f"refills:{clinic_id}")
     zones = select(Patient.clinic_id, Patient.time_zone).distinct()
     for clinic_id, zone in session.execute(zones).all():
-        if _begin_slot(session, f"pain:{clinic_id}:{zone}", zone, at):
+        if begin_slot(session, f"pain:{clinic_id}:{zone}", zone, at):
             patients = select(Patient.id).where(Patient.clinic_id == clinic_id, Patient.time_zone == zone)
             outbox.ask_all(session, outbox.PAIN, patients, at)
             begun.append(f"pain:{clinic_id}:{zone}")
     return begun
 
 
-def _begin_slot(session: Session, job: str, zone: str, at: dt.datetime) -> bool:
+def begin_slot(session: Session, job: str, zone: str, at: dt.datetime) -> bool:
     """Whether this local day's slot is ours to begin: its row can be made only once, by one of any number of beats."""
     local = at.astimezone(ZoneInfo(zone)) - AFTER_MIDNIGHT
     slot = dt.datetime.combine(local.date(), dt.time(), dt.UTC)

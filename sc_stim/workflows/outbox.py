@@ -14,6 +14,8 @@ from sc_stim.models.base import UtcDateTime
 REFILL = "refill"  # subject: a pump; its forecast may have changed
 PAIN = "pain"  # subject: a patient; there is a new, late or corrected score, or a day has closed
 DEVICE = "device"  # subject: a device; which conditions hold now?
+THERAPY = "therapy"  # subject: a device; what its reports of days say
+RECALL = "recall"  # subject: a device; does an open recall mean it?
 
 UPSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 COLUMNS = ("kind", "subject_id", "generation", "since", "asked_at", "due_at", "attempts")

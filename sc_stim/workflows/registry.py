@@ -213,6 +213,7 @@ def _leads(leads: Sequence[Values]) -> list[Lead]:
 
 def _ask_about(session: Session, device: Device, at: dt.datetime) -> None:
     outbox.ask(session, outbox.DEVICE, [device.id], at)
+    outbox.ask(session, outbox.RECALL, [device.id], at)
     if device.kind == "pump":
         outbox.ask(session, outbox.REFILL, [device.id], at)
 

@@ -18,7 +18,7 @@ from sc_stim.guard import actor
 from sc_stim.models import Alert, Assessment, Device, DeviceEvent, Fill, PainFinding, Patient, Treatment, User
 from sc_stim.models.scope import find
 from sc_stim.models.series import start_of_day
-from sc_stim.web import page, patient_charts
+from sc_stim.web import lead_map, page, patient_charts
 from sc_stim.web.blueprint import pages
 from sc_stim.web.implants import Implant, implants_of
 from sc_stim.workflows import audit
@@ -81,6 +81,7 @@ def show(public_id: uuid.UUID) -> str:
         window=window,
         spans=SPANS_DAYS,
         implants=implants,
+        lead_maps={implant.number: lead_map.draw(implant) for implant in implants},
         charts=list(
             patient_charts.draw(
                 db.session, patient, implants, findings, window.days, window.last, page.at(), page.country()

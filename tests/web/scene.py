@@ -145,7 +145,7 @@ def _reviewed_patient(clinic: Clinic, nurse: User) -> Patient:
     builders.create_setting(
         device=pump, flow_ml_per_day=0.2, bolus_ml=0.02, max_boluses_per_day=6, lockout_min=120
     )
-    builders.create_setting(device=stimulator)
+    builders.create_setting(device=stimulator, contacts=[3, 4, 5])
     for days_ago, aspirated in ((300, None), (210, 3.9), (115, 3.4), (24, 2.6)):
         builders.create_fill(
             pump=pump, by=nurse, at=AT - days_ago * DAY, aspirated_ml=aspirated,
@@ -200,7 +200,7 @@ def _samples(pump: Device, stimulator: Device) -> None:
         device=stimulator, measured_at=AT - HOUR / 2,
         sample={
             "state": "off", "program": "A", "amplitude_ma": 4.2, "pulse_width_us": 300.0, "rate_hz": 50.0,
-            "battery_pct": 61.0,
+            "battery_pct": 61.0, "impedance_ohm": [480 + 30 * n if n != 5 else 41_000 for n in range(15)],
         },
         clock_error_s=-2820.0, unknown_fields=3,
     )  # fmt: skip

@@ -48,7 +48,7 @@ def test_the_record_of_a_patient(scene, visit):
         "Risk factors": "smoking, epidural fibrosis",
         "Note": "Prone to withdrawal",
         "Catheter tip": "T10",
-        "Lead 0": "8 contacts, tip at T8",
+        "Lead 1": "8 contacts, tip at T8",
         "Replacement due (ERI)": "in 38 months, as the pump says",
         "In the pump": "Morphine 10 mg/mL 15.4 mL left computed by the pump today 08:30",
     }.items():
@@ -64,7 +64,7 @@ def test_the_record_of_a_patient(scene, visit):
         "Epidural scar at L5/S1, no new herniation.",
     ):
         assert sentence in page.text
-    assert list(pictures(page)) == ["Pain", "Stimulation", "Battery", "Reservoir"]
+    assert list(pictures(page)) == ["Leads and contacts", "Pain", "Stimulation", "Battery", "Reservoir"]
     assert pictures(page)["Reservoir"] == (
         "90 days with a value, from 2.8 to 19.9 mL; the newest is 15.4 mL on Mon 23 Nov 2026."
     )

@@ -1,0 +1,104 @@
+"""The leads of a stimulator drawn: contacts from tip to tail, which are in use, and what each measured last."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sc_stim.clinical.impedance import shipped_rules
+from sc_stim.devices.catalogue import StimulatorModel, UnknownModel, find_stimulator
+from sc_stim.models import Lead
+from sc_stim.web.implants import Implant
+from sc_stim.web.words import number
+
+CONTACT_PX: Final = 16
+SPACE_PX: Final = 10
+LEAD_PX: Final = 110  # from one lead to the next
+TOP_PX: Final = 46
+
+
+@dataclass(frozen=True)
+class DrawnContact:
+    """`state`: ok, open, short or unknown. `words` say all that the shape shows."""
+
+    y_px: int
+    state: str
+    in_use: bool
+    label: str
+    words: str
+
+
+@dataclass(frozen=True)
+class DrawnLead:
+    x_px: int
+    title: str
+    tip: str
+    contacts: tuple[DrawnContact, ...]
+
+    @property
+    def tail_px(self) -> int:
+        return self.contacts[-1].y_px + CONTACT_PX + 14
+
+
+@dataclass(frozen=True)
+class LeadMap:
+    width_px: int
+    height_px: int
+    leads: tuple[DrawnLead, ...]
+    programme_known: bool
+
+
+def draw(implant: Implant) -> LeadMap | None:
+    """None for a device without leads on record. Contacts count through all leads; from 1, in words."""
+    if not implant.device.leads:
+        return None
+    in_use = set(implant.setting.contacts or ()) if implant.setting else set()
+    ohm = implant.last("impedance_ohm") or []
+    limits = _limits(implant.device.model)
+    leads = tuple(_leads(implant.device.leads, ohm, in_use, limits))
+    height = max(lead.tail_px for lead in leads) + 6
+    return LeadMap(LEAD_PX * len(leads), height, leads, bool(in_use))
+
+
+def _leads(
+    leads: Sequence[Lead], ohm: Sequence[float | None], in_use: set[int], limits: tuple[float, float]
+) -> Iterator[DrawnLead]:
+    first = 0
+    for index, lead in enumerate(leads):
+        contacts = tuple(
+            _contact(place, first + place, ohm, first + place in in_use, limits)
+            for place in range(lead.contacts)
+        )
+        tip = f"tip at {lead.tip_level}" if lead.tip_level else "level not on record"
+        yield DrawnLead(LEAD_PX * index + 12, f"Lead {lead.position + 1}", tip, contacts)
+        first += lead.contacts
+
+
+def _contact(
+    place: int, contact: int, ohm: Sequence[float | None], in_use: bool, limits: tuple[float, float]
+) -> DrawnContact:
+    value = ohm[contact] if contact < len(ohm) else None
+    state = _state(value, limits)
+    measured = "not measured" if value is None else f"{number(round(value))} Ω"
+    fault = {"open": ", open?", "short": ", short?"}.get(state, "")
+    use = ", in use" if in_use else ""
+    y_px = TOP_PX + place * (CONTACT_PX + SPACE_PX)
+    return DrawnContact(
+        y_px, state, in_use, f"{measured}{fault}", f"Contact {contact + 1}: {measured}{fault}{use}"
+    )
+
+
+def _state(ohm: float | None, limits: tuple[float, float]) -> str:
+    if ohm is None:
+        return "unknown"
+    short_ohm, open_ohm = limits
+    return "open" if ohm >= open_ohm else "short" if ohm <= short_ohm else "ok"
+
+
+def _limits(model: str) -> tuple[float, float]:
+    """Below and above which a contact counts as broken: of the model, else the shipped figures; all unverified."""
+    rules = shipped_rules()
+    try:
+        known: StimulatorModel = find_stimulator(model)
+    except UnknownModel:
+        return rules.short_ohm, rules.open_ohm
+    return known.impedance_short.value, known.impedance_open.value

@@ -23,7 +23,7 @@ from sc_stim.workflows import outbox, visits
 from sc_stim.workflows.conditions import judge_conditions
 from sc_stim.workflows.health import ping_cache
 from sc_stim.workflows.heartbeat import beat
-from sc_stim.workflows.notifying import notify
+from sc_stim.workflows.notifying import AT_ONCE, notify
 from sc_stim.workflows.recalls import match_devices
 
 WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that often, too
@@ -90,8 +90,10 @@ def expire_task() -> None:
 
 @task(names.NOTIFY)
 def notify_task() -> None:
-    at = clock.now()
-    _beat("job:notify", called=notify(db.session(), at, public_url=current_app.config["SETTINGS"].public_url))
+    at, public_url = clock.now(), current_app.config["SETTINGS"].public_url
+    while notify(db.session(), at, public_url=public_url) == AT_ONCE:
+        db.session.commit()
+    _beat("job:notify")
     db.session.commit()
 
 

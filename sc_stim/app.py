@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any, Final
 
+import msgspec
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -76,4 +77,5 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "pool_pre_ping": True,
         "pool_timeout": DATABASE_PATIENCE_S,
         "connect_args": {"connect_timeout": DATABASE_PATIENCE_S},
+        "json_deserializer": msgspec.json.decode,  # five times as fast, and a night reads much of it
     }

@@ -76,7 +76,7 @@ def book(session: Session, actor: Actor, pump: Device, values: Values, *, at: dt
     values: `resource`, `day`, `time`, and perhaps `fold`, `duration_min`, `note`, `override_reason`
     """
     if pump.patient is None or not pump.in_use:
-        raise FieldRefused("pump", "is in nobody's body, so there is nobody to book a visit for")
+        raise FieldRefused("device_id", "is in nobody's body, so there is nobody to book a visit for")
     appointment = Appointment(
         clinic_id=actor.clinic_id,
         patient_id=pump.patient_id,
@@ -140,7 +140,7 @@ def _place(
     diary = clinic_diary(session, clinic, day, day, without=appointment)
     own = next((one for one in diary.diaries if one.key == resource.id), None)
     if own is None:
-        raise FieldRefused("resource", f"{resource.name} is not booked any more")
+        raise FieldRefused("resource_id", f"{resource.name} is not booked any more")
     starts_at = slots.instant(day, place["time"], diary.zone, place["fold"])
     if starts_at is None:
         raise FieldRefused("time", "does not exist on this day: the clocks go forward over it")

@@ -20,6 +20,8 @@ from sc_stim.clinical.reconciliation import flag_severities
 from sc_stim.clinical.reference import Figure
 from sc_stim.clinical.refill_checklist import shipped_checklist
 from sc_stim.clinical.refusal import Refused
+from sc_stim.clinical.therapy_health.rules import TherapyCondition
+from sc_stim.clinical.therapy_health.rules import shipped_rules as shipped_therapy_rules
 
 _BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNVERIFIED: Final = "**unverified**"
@@ -130,6 +132,42 @@ def _events() -> str:
     return _table(("Event", "Effect", "`cleared` returns to normal"), rows)
 
 
+def _therapy_conditions() -> str:
+    def row(condition: TherapyCondition) -> tuple[str, ...]:
+        worse = ", ".join(f"{kind} {severity.code}" for kind, severity in condition.worse.items())
+        return (
+            condition.name,
+            ", ".join(f"{kind} {severity.code}" for kind, severity in condition.severity.items()),
+            f"{worse} if {condition.worse_when}" if worse else "",
+            condition.source or _UNVERIFIED,
+            condition.rationale,
+        )
+
+    rows = map(row, shipped_therapy_rules().conditions.values())
+    return _table(("Finding", "Severity", "Worse", "Source", "Why"), rows)
+
+
+def _tolerances() -> str:
+    entries: dict[str, dict[str, Any]] = reference.load("therapy.json")["tolerances"]["figures"]
+    rows = (_row(f"`{key}`", figure=reference.figure(entry)) for key, entry in entries.items())
+    return _table(("Setting", "Value", "Unit", "Source", "Note"), rows)
+
+
+def _mri() -> str:
+    def rows(name: str, rule: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        for key in ("check_within", "interrogations"):
+            figure = reference.figure(rule[key])
+            text = f"{figure.value:g} {figure.unit}" + (f" ({figure.note})" if figure.note else "")
+            yield name, key.replace("_", " "), text, figure.source or _UNVERIFIED
+        for when in ("before", "after"):
+            for step in rule[when]:
+                yield name, when, step["text"], step.get("source") or _UNVERIFIED
+
+    found = reference.load("mri.json")["rules"].items()
+    header = ("Rule", "When", "What", "Source")
+    return _table(header, (row for name, rule in found for row in rows(name.replace("_", " "), rule)))
+
+
 def _silence() -> str:
     table = shipped_table()
     return _table(
@@ -191,6 +229,11 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "conditions": _conditions,
     "events": _events,
     "silence": _silence,
+    "mri": _mri,
+    "therapy_conditions": _therapy_conditions,
+    "therapy": _figures("therapy.json"),
+    "tolerances": _tolerances,
+    "impedance": _figures("impedance.json"),
     "lifecycle": _lifecycle,
     "risk": _figures("risk.json"),
     "checklist": _checklist,

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from sc_stim.clinical.reference import Figure, ReferenceDataError, figure
+from sc_stim.clinical.reference import Figure, ReferenceDataError, figure, load
 
 Kind = Literal["pump", "stimulator"]
 
@@ -30,7 +30,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MriRule:
-    """What a scan asks for: steps before and after it, and so many interrogations within this time of it."""
+    """What a scan asks for: steps before and after it, and so many interrogations within this time of it.
+
+    The rules stand in clinical/data/mri.json.
+    """
 
     name: str
     check_within: Figure
@@ -131,13 +134,13 @@ def mri_rule(model: str, kind: Kind) -> MriRule:
 
 @cache
 def _mri_rule(name: str) -> MriRule:
-    entry = _document()["mri_rules"][name]
+    entry = load("mri.json")["rules"][name]
     return MriRule(
         name=name,
         check_within=figure(entry["check_within"]),
         interrogations=figure(entry["interrogations"]),
-        before=tuple(map(_statement, entry["before"])),
-        after=tuple(map(_statement, entry["after"])),
+        before=tuple(_statement(step | {"value": step["text"]}) for step in entry["before"]),
+        after=tuple(_statement(step | {"value": step["text"]}) for step in entry["after"]),
     )
 
 

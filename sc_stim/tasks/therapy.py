@@ -102,7 +102,7 @@ def _condition(device: Device, finding: Finding, known: Iterable[Alert]) -> aler
     since = min(of_run, default=finding.since)
     detail: dict[str, Any] = {
         "sentence": finding.sentence,
-        "points": [[at.isoformat(), value] for at, value in finding.points],
+        "points": [{"at": at.isoformat(), "reported": value} for at, value in finding.points],
     }
     if finding.contacts:
         detail["contacts"] = list(finding.contacts)

@@ -69,6 +69,16 @@ PAIN_FINDING: Final = {
 
 TIER: Final = {"soft": "a first sign", "persistent": "it has lasted"}
 
+NEXT_STEP: Final = {
+    "ask_for_score": "Ask the patient for a score",
+    "review_device": "Review the device",
+    "check_for_over_delivery": "See the patient at once: possible over-delivery",
+    "none": "Nothing",
+}
+
+# What a cause card sorts its evidence by, in this order.
+EVIDENCE_SIDE: Final = {"for": "For", "no_data": "Not known", "against": "Against"}
+
 # Alert conditions that do not read well by themselves.
 CONDITION: Final = {
     "pain_rise": "Pain has risen",
@@ -83,10 +93,20 @@ CONDITION: Final = {
     "never_heard": "Device was never heard",
     "program_changed": "Programme changed",
     "mri_mode": "Still in MRI mode",
-    "post_mri_check_due": "Check after MRI is due",
+    "post_mri_check_due": "Check after MRI is overdue",
     "replacement_due": "Replacement is due",
     "programming_session": "Programming session not closed",
     "charge_missed": "Charging was missed",
+    "therapy_off": "Stimulation is off for days",
+    "usage_down": "Stimulation is used much less",
+    "uncharged": "Battery is not charged",
+    "contact_open": "Contact in use is open",
+    "contact_short": "Contact in use is short",
+    "impedance_jump": "Impedance of a contact in use has changed",
+    "replacement_near": "Replacement is near",
+    "settings_mismatch": "Device does not report what is prescribed",
+    "closed_loop_out": "Closed loop misses its target",
+    "task_overdue": "A task is overdue",
     "appointment_after_refill_by": "Visit is booked too late",
     "visit_missed": "Visit was missed",
     "reminder_by_phone": "Remind the patient by phone",
@@ -99,11 +119,23 @@ DETAIL: Final = {
     "onset": "Began about",
     "flagged": "Noticed",
     "tier": "How sure",
+    "next_step": "What to do",
     "binding_clock": "Because of",
     "evidence": "The device said",
+    "left_after_visit": "Left so after a visit",
+    "recovered_at": "The device says it is over since",
+    "sentence": "In words",
+    "points": "Reported",
+    "until": "Over since",
     "found": "What the refill showed",
     "rests_on": "Why so urgent",
     "report_interval_s": "Agreed to report every (s)",
+}
+
+TASK: Final = {
+    "mri_check": "Check after an MRI scan",
+    "mri_preparation": "Prepare an MRI scan",
+    "impedance_remeasure": "Measure impedance again",
 }
 
 PART: Final = {
@@ -138,7 +170,7 @@ ROLE: Final = {
 ACRONYMS: Final = frozenset({"mri", "ct", "emg", "cbt", "eri", "eos", "nrs", "ecap"})
 
 
-_IN_DETAIL: Final = {**PAIN_FINDING, **TIER, **CLOCK}
+_IN_DETAIL: Final = {**PAIN_FINDING, **TIER, **NEXT_STEP, **CLOCK}
 
 
 def in_detail(text: str) -> str:

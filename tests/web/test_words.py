@@ -6,6 +6,8 @@ from sc_stim.access import ROLES
 from sc_stim.clinical import refill
 from sc_stim.clinical.alert_lifecycle import Event, State
 from sc_stim.clinical.risk import Reason, RiskLabel
+from sc_stim.clinical.therapy_health import shipped_rules
+from sc_stim.models.care_task import KINDS
 from sc_stim.web import words
 from sc_stim.workflows.alerts import SEVERITIES
 from sc_stim.workflows.health import PARTS
@@ -24,6 +26,8 @@ CLOCKS = (
         (words.CLOCK, CLOCKS),
         (words.RISK_REASON, Reason),
         (words.ROLE, ROLES),
+        (words.CONDITION, shipped_rules().conditions),
+        (words.TASK, KINDS),
         (words.PART, set(PARTS) - {"database", "cache"}),  # a page cannot tell about these
     ],
 )

@@ -20,6 +20,7 @@ from sc_stim.models.scope import find
 from sc_stim.web import page
 from sc_stim.web.blueprint import pages
 from sc_stim.workflows import alerts, audit
+from sc_stim.workflows.cause_cards import card_of_alert
 
 PAGE_SIZE: Final = 50
 COMMENT_LIMIT: Final = 2000
@@ -54,6 +55,9 @@ ACTS: Final = (
         True,
     ),
     Act("shelve", "Put it on the shelf", "Hides it until then, or until it gets worse.", Event.SHELVE),
+    Act(
+        "unshelve", "Take it off the shelf", "It calls people again until somebody takes it.", Event.UNSHELVE
+    ),
     Act("comment", "Add a comment", "Changes nothing else.", None, True),
 )
 
@@ -96,6 +100,7 @@ def show_one(public_id: uuid.UUID) -> str:
         acts=[act for act in ACTS if _possible(act, alert)],
         shelf_hours=SHELF_HOURS,
         comment_limit=COMMENT_LIMIT,
+        card=card_of_alert(db.session, alert, page.at()),
     )
     seen = {"patients": _patients_of([alert])}
     audit.record(db.session, actor(), "alert.view", "alert", alert.public_id, seen, at=page.at())
@@ -128,6 +133,15 @@ def shelve(public_id: uuid.UUID) -> Response:
         alerts.shelve(db.session, actor(), alert, page.at() + _shelf_time(), _comment(), page.at())
 
     return _do(public_id, act, "The alert is on the shelf.")
+
+
+@pages.post("/alerts/<uuid:public_id>/unshelve", endpoint="unshelve_alert")
+@requires("alerts.handle")
+def unshelve(public_id: uuid.UUID) -> Response:
+    def act(alert: Alert) -> None:
+        alerts.unshelve(db.session, actor(), alert, _comment(), page.at())
+
+    return _do(public_id, act, "The alert is off the shelf.")
 
 
 @pages.post("/alerts/<uuid:public_id>/comment", endpoint="comment_alert")

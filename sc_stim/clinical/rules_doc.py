@@ -15,6 +15,7 @@ from typing import Any, Final
 from sc_stim.clinical import reference
 from sc_stim.clinical.alarms import AlarmCondition, shipped_table
 from sc_stim.clinical.alert_lifecycle import Event, State, next_state
+from sc_stim.clinical.burden import aims
 from sc_stim.clinical.drugs import Drug, shipped_formulary
 from sc_stim.clinical.reconciliation import flag_severities
 from sc_stim.clinical.reference import Figure
@@ -221,6 +222,30 @@ def _refill_flags() -> str:
     return _table(("Flag", "Severity", "Source", "Why"), rows)
 
 
+def _escalation() -> str:
+    steps: list[dict[str, Any]] = reference.load("escalation.json")["steps"]
+    rows = (
+        (
+            str(reference.figure(step["after"])),
+            ", ".join(step["severities"]),
+            "who is on call" if step["on_call"] else "every contact of the clinic",
+            step["after"].get("source") or _UNVERIFIED,
+            step["after"]["note"],
+        )
+        for step in steps
+    )
+    return _table(("After", "Severities", "Tells", "Source", "Note"), rows)
+
+
+def _burden() -> str:
+    rows = (
+        (name.replace("_", " "), f"{'at most' if better == 'lower' else 'at least'} {figure.value:g}", figure.unit,
+         figure.source or _UNVERIFIED, figure.note)
+        for name, better, figure in aims()
+    )  # fmt: skip
+    return _table(("Figure", "Aim", "Unit", "Source", "Note"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "drugs": _drugs,
     "limits": _limits,
@@ -235,6 +260,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "tolerances": _tolerances,
     "impedance": _figures("impedance.json"),
     "lifecycle": _lifecycle,
+    "escalation": _escalation,
+    "burden": _burden,
     "risk": _figures("risk.json"),
     "checklist": _checklist,
     "refill_flags": _refill_flags,

@@ -17,11 +17,14 @@ from sc_stim.models import (
     Assessment,
     BrokerLogin,
     Clinic,
+    Contact,
     Device,
     DeviceSetting,
     Fill,
+    Ladder,
     Lead,
     Patient,
+    Shift,
     Treatment,
     User,
 )
@@ -48,6 +51,7 @@ def seed(
     clinic = accounts.create_clinic(session, CLINIC, "Europe/Berlin", "DE", seal_key=seal_key, at=at)
     clinic.phone = "+49 30 0000000"
     logins, staff = _people(session, clinic, seal_key, at)
+    _on_call(session, clinic, staff, at)
     for patient in cohort.patients:
         _patient(session, clinic, staff, patient, cohort, cohort.start)
     by = Actor(clinic.id, "installation", seal_key)
@@ -88,6 +92,35 @@ def _people(
         )
         logins.append(login)
     return logins, staff
+
+
+def _on_call(session: Session, clinic: Clinic, staff: dict[str, User], at: dt.datetime) -> None:
+    """The nurse is on call all week, then the clinician; without a mail server, messages end as not configured."""
+    first, second = (
+        Contact(
+            clinic_id=clinic.id, user_id=staff[role].id, name=staff[role].name, channel="email",
+            address=f"{role}@demo.example", system=role == "clinician", created_at=at,
+        )
+        for role in ("nurse", "clinician")
+    )  # fmt: skip
+    session.add_all([first, second])
+    session.flush()
+    session.add_all(
+        Shift(
+            clinic_id=clinic.id,
+            contact_id=first.id,
+            weekday=day,
+            from_time=dt.time(),
+            to_time=dt.time(),
+            created_at=at,
+        )
+        for day in range(7)
+    )
+    steps = [
+        {"after_min": 0, "severities": ["high", "medium"], "on_call": True, "contacts": []},
+        {"after_min": 15, "severities": ["high"], "on_call": False, "contacts": [str(second.public_id)]},
+    ]
+    session.add(Ladder(clinic_id=clinic.id, steps=steps, changed_at=at))
 
 
 def _patient(

@@ -226,7 +226,7 @@ def _escalation() -> str:
     steps: list[dict[str, Any]] = reference.load("escalation.json")["steps"]
     rows = (
         (
-            str(reference.figure(step["after"])),
+            f"{step['after']['value']:g} {step['after']['unit']}",
             ", ".join(step["severities"]),
             "who is on call" if step["on_call"] else "every contact of the clinic",
             step["after"].get("source") or _UNVERIFIED,

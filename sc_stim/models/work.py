@@ -3,11 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sc_stim.extensions import db
 from sc_stim.models.base import BigKey, Json, JsonDict, Key, UtcDateTime
+
+_FAILING = text("last_error IS NOT NULL")
 
 
 class WorkItem(db.Model):
@@ -18,13 +20,17 @@ class WorkItem(db.Model):
     """
 
     __tablename__ = "work_item"
-    __table_args__ = (UniqueConstraint("kind", "subject_id"), Index("ix_work_item_due_at", "due_at"))
+    __table_args__ = (
+        UniqueConstraint("kind", "subject_id"),
+        Index("ix_work_item_due_at", "due_at"),
+        Index("ix_work_item_failing", "asked_at", postgresql_where=_FAILING, sqlite_where=_FAILING),
+    )
 
     id: Mapped[Key]
     kind: Mapped[str] = mapped_column(String(20))
     subject_id: Mapped[int] = mapped_column(BigKey)
     generation: Mapped[int] = mapped_column(BigKey, default=1)
-    since: Mapped[dt.datetime] = mapped_column(UtcDateTime)  # the earliest measurement that is news to the judge
+    since: Mapped[dt.datetime] = mapped_column(UtcDateTime)  # the earliest measurement that is news
     due_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     asked_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     claimed_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

@@ -132,9 +132,8 @@ def _strike_off(session: Session, owed: Sequence[Owed], again: Mapping[int, dt.d
     session.execute(
         delete(WorkItem).where(WorkItem.id.in_(finished)).execution_options(synchronize_session=False)
     )
-    left = [
-        {"id": row_id, "claimed_until": None, "attempts": 0} for row_id in generations.keys() - set(finished)
-    ]
+    untried = {"claimed_until": None, "attempts": 0, "last_error": None}
+    left = [{"id": row_id, **untried} for row_id in generations.keys() - set(finished)]
     later = {one.id: again[one.subject_id] for one in judged if one.subject_id in again}
     if left:
         session.execute(update(WorkItem), left)

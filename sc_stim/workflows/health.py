@@ -63,7 +63,7 @@ def working(session: Session, at: dt.datetime) -> dict[str, Part]:
     return {
         "broker": _broker(fresh, at),
         "ingest": _ingest(ingests, fresh, at),
-        "worker": _worker(beats.get("worker"), oldest_due, at),
+        "worker": _worker(beats.get("worker"), oldest_due, _failing(session), at),
         "beat": process(beats.get("beat"), BEAT_S, at),
         "messages": _messages(session, at),
     }
@@ -95,11 +95,22 @@ def _ingest(ingests: Mapping[str, Heartbeat], fresh: Mapping[str, Heartbeat], at
     return Part(True, "takes messages", age)
 
 
-def _worker(beat: Heartbeat | None, oldest_due: dt.datetime | None, at: dt.datetime) -> Part:
+def _worker(
+    beat: Heartbeat | None, oldest_due: dt.datetime | None, failing: WorkItem | None, at: dt.datetime
+) -> Part:
     owed_s = (at - oldest_due).total_seconds() if oldest_due else 0.0
     if owed_s > DUE_WORK_S:
         return Part(False, "judgements are overdue", owed_s)
+    failing_s = (at - failing.asked_at).total_seconds() if failing else 0.0
+    if failing and failing_s > DUE_WORK_S:
+        return Part(False, f"cannot finish a judgement ({failing.kind}: {failing.last_error})", failing_s)
     return process(beat, WORKER_S, at)
+
+
+def _failing(session: Session) -> WorkItem | None:
+    """What waits longest of the work that was tried in vain; its next try is put off, so it is never overdue."""
+    failed = select(WorkItem).where(WorkItem.last_error.is_not(None))
+    return session.scalars(failed.order_by(WorkItem.asked_at).limit(1)).one_or_none()
 
 
 def _messages(session: Session, at: dt.datetime) -> Part:

@@ -42,6 +42,12 @@ def owe(kind: str, seconds: float) -> Callable[[], None]:
     return lambda: db.session.add(WorkItem(**item))
 
 
+def tried_in_vain(kind: str, seconds: float) -> Callable[[], None]:
+    asked_at, due_at = AT - dt.timedelta(seconds=seconds), AT + dt.timedelta(minutes=30)
+    item = {"kind": kind, "subject_id": 1, "asked_at": asked_at, "due_at": due_at, "since": asked_at}
+    return lambda: db.session.add(WorkItem(**item, attempts=7, last_error="KeyError"))
+
+
 def judge() -> dict[str, Any]:
     return ready(db.session(), AT, lambda: None)
 
@@ -87,6 +93,7 @@ def test_on_an_empty_database_nothing_has_ever_worked(app: Flask) -> None:
         ),
         (late("worker", 61), "worker", "has stopped working"),
         (owe("refill", 301), "worker", "judgements are overdue"),
+        (tried_in_vain("pain", 301), "worker", "cannot finish a judgement (pain: KeyError)"),
         (late("beat", 181), "beat", "has stopped working"),
     ],
 )
@@ -105,7 +112,13 @@ def test_the_part_that_stopped_is_named_and_the_others_are_well(
 
 @pytest.mark.parametrize(
     "what",
-    [late("worker", 60), late("beat", 180), owe("pain", 300), late("ingest:0-f", 86_400, shards="0-f")],
+    [
+        late("worker", 60),
+        late("beat", 180),
+        owe("pain", 300),
+        tried_in_vain("pain", 300),
+        late("ingest:0-f", 86_400, shards="0-f"),
+    ],
 )
 def test_at_the_limit_and_with_remains_of_older_processes_all_is_well(
     app: Flask, what: Callable[[], None]

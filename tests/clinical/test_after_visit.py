@@ -1,0 +1,37 @@
+"""Whether the pump runs since a refill visit, in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sc_stim.clinical.after_visit import AfterVisit, PumpWord, after_visit
+
+VISIT = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "newest", "session", "state", "words"),
+    [
+        (
+            True,
+            PumpWord("running", VISIT + HOUR),
+            None,
+            AfterVisit.RUNNING,
+            "running at 2026-11-23 08:30 UTC",
+        ),
+        (True, PumpWord("stopped", VISIT + HOUR), None, AfterVisit.NOT_RUNNING, "still not running"),
+        (True, PumpWord("minimum_rate", VISIT), None, AfterVisit.NOT_RUNNING, "reported minimum rate"),
+        (True, PumpWord("running", VISIT - HOUR), None, AfterVisit.NOT_HEARD, "not yet heard of"),
+        (True, PumpWord("stopped", VISIT - HOUR), None, AfterVisit.NOT_HEARD, "not yet heard of"),
+        (True, None, None, AfterVisit.NOT_HEARD, "interrogate the pump before the patient leaves"),
+        (True, PumpWord("running", VISIT + HOUR), VISIT, AfterVisit.SESSION_OPEN, "was not closed"),
+        (True, PumpWord("stopped", VISIT + HOUR), VISIT, AfterVisit.NOT_RUNNING, "still not running"),
+        (False, None, None, AfterVisit.NO_TELEMETRY, "this pump reports nothing"),
+    ],
+)
+def test_what_a_pump_said_before_the_visit_says_nothing_about_now(
+    telemetry: bool, newest: PumpWord | None, session: datetime | None, state: AfterVisit, words: str
+) -> None:
+    found, sentence = after_visit(VISIT, telemetry, newest, session)
+    assert (found, words in sentence) == (state, True)

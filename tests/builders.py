@@ -33,6 +33,10 @@ from sc_stim.models import (
     Patient,
     PumpSample,
     Quarantine,
+    Recall,
+    RecallListVersion,
+    RecallOutreach,
+    Review,
     Shift,
     StimulatorSample,
     User,
@@ -250,6 +254,34 @@ def create_shift(*, contact: Contact, **values: Any) -> Shift:
 def create_ladder(*, clinic: Clinic, **values: Any) -> Ladder:
     """The shipped one, as the clinic's own."""
     return _save(Ladder, values, clinic_id=clinic.id, steps=list(default_steps()), changed_at=AT)
+
+
+def create_review(*, patient: Patient, by: User | None = None, **values: Any) -> Review:
+    """By a clinician at AT, of all devices of the patient."""
+    by = by or create_user(clinic=patient.clinic)
+    return _save(
+        Review, values, clinic_id=patient.clinic_id, patient_id=patient.id, reviewed_at=AT, reviewed_on=AT.date(),
+        reviewed_by_id=by.id, entered_by_id=by.id, covers_from=AT - dt.timedelta(days=90), covers_until=AT,
+        open_alerts=0, unacknowledged_high=0, devices=list(patient.devices), created_at=AT,
+    )  # fmt: skip
+
+
+def create_recall(*, clinic: Clinic | None = None, text: str = "Model: Example Pump", **values: Any) -> Recall:
+    """A recall with its list, not yet matched against any device."""
+    clinic = clinic or create_clinic()
+    by = create_user(clinic=clinic, role="nurse")
+    lists = [RecallListVersion(number=1, text=text, unread=[], entered_by_id=by.id, created_at=AT)]
+    return _save(
+        Recall, values, clinic_id=clinic.id, title="Motor stall", recall_class="II", advice="Interrogate the pump.",
+        created_by_id=by.id, created_at=AT, lists=lists,
+    )  # fmt: skip
+
+
+def create_outreach(*, recall: Recall, device: Device, **values: Any) -> RecallOutreach:
+    return _save(
+        RecallOutreach, values, clinic_id=recall.clinic_id, recall_id=recall.id, device_id=device.id,
+        match="matched", line=1, missing=[], opened_at=AT, changed_at=AT,
+    )  # fmt: skip
 
 
 def create_quarantine(

@@ -6,6 +6,7 @@ from sc_stim.api.fields import Schema, Time
 from sc_stim.api.schemas_devices import BucketSchema, EventSchema, SettingSchema
 from sc_stim.api.schemas_patients import DeviceReferenceSchema, TreatmentSchema
 from sc_stim.api.schemas_pumps import FillSchema
+from sc_stim.api.schemas_reviews import ReviewSchema
 from sc_stim.api.schemas_shared import EnteredTime
 
 
@@ -59,3 +60,4 @@ class TimelineSchema(Schema):
     devices = fields.List(fields.Nested(DeviceLaneSchema), required=True)
     treatments = fields.List(fields.Nested(TreatmentSchema), required=True)
     alerts = fields.List(fields.Nested(AlertMarkSchema), required=True)
+    reviews = fields.List(fields.Nested(ReviewSchema), required=True)

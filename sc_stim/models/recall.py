@@ -12,6 +12,7 @@ from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, JsonList, Key, PublicId, UtcDateTime, Versioned
 from sc_stim.models.clinic import User
 from sc_stim.models.device import Device
+from sc_stim.models.patient import Patient
 
 MATCHED = "matched"
 NOT_EXCLUDED = "cannot_be_excluded"
@@ -87,6 +88,11 @@ class RecallOutreach(Versioned, db.Model):
     recall: Mapped[Recall] = relationship()
     device: Mapped[Device] = relationship()
     history: Mapped[list["RecallOutreachEntry"]] = relationship(order_by="RecallOutreachEntry.id")
+
+    @property
+    def patient(self) -> Patient | None:
+        """Who lives with the device now."""
+        return self.device.patient
 
 
 class RecallOutreachEntry(db.Model):

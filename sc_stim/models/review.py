@@ -20,7 +20,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.orm import Mapped, Session, aliased, joinedload, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, aliased, joinedload, mapped_column, relationship, selectinload
 
 from sc_stim.access import in_clinic
 from sc_stim.clinical.review_due import KINDS, usual_interval
@@ -99,12 +99,12 @@ def standing_reviews(patient_id: int) -> Select[Any]:
 def with_people(statement: Select[Any]) -> Select[Any]:
     """A select of reviews that brings the people and devices they name."""
     named = (Review.reviewed_by, Review.entered_by, Review.replaces, Review.replaced_by)
-    return statement.options(*(joinedload(name) for name in named)).options(joinedload(Review.devices))
+    return statement.options(*(joinedload(name) for name in named)).options(selectinload(Review.devices))
 
 
 def last_review(session: Session, patient_id: int) -> Review | None:
     newest = with_people(standing_reviews(patient_id)).order_by(Review.reviewed_at.desc(), Review.id.desc())
-    return session.scalars(newest.limit(1)).unique().one_or_none()
+    return session.scalars(newest.limit(1)).one_or_none()
 
 
 def due_reviews(clinic_id: int) -> Subquery:

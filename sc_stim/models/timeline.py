@@ -12,6 +12,7 @@ from sc_stim.models.alert import Alert
 from sc_stim.models.device import Device, DeviceSetting, Fill, fills_with_names, settings_of
 from sc_stim.models.patient import Patient, Treatment
 from sc_stim.models.replaced import not_replaced
+from sc_stim.models.review import Review, standing_reviews, with_people
 from sc_stim.models.series import Bucket, Resolution, buckets, pain_series, sample_series
 from sc_stim.models.telemetry import DeviceEvent
 
@@ -34,6 +35,7 @@ def timeline_of(session: Session, patient: Patient, since: dt.datetime, until: d
         "devices": [_device(session, device, edges, span) for device in patient.devices],
         "treatments": _treatments(session, patient, span),
         "alerts": _alerts(session, patient, span),
+        "reviews": _reviews(session, patient, span),
     }
 
 
@@ -85,6 +87,12 @@ def _treatments(session: Session, patient: Patient, span: Span) -> Sequence[Trea
 def _alerts(session: Session, patient: Patient, span: Span) -> Sequence[Alert]:
     statement = select(Alert).where(Alert.patient_id == patient.id, *_within(Alert.since, span))
     return session.scalars(statement.order_by(Alert.since.desc(), Alert.id.desc()).limit(MOST)).all()
+
+
+def _reviews(session: Session, patient: Patient, span: Span) -> Sequence[Review]:
+    statement = with_people(standing_reviews(patient.id)).where(*_within(Review.reviewed_at, span))
+    newest_first = statement.order_by(Review.reviewed_at.desc(), Review.id.desc())
+    return session.scalars(newest_first.limit(MOST)).all()
 
 
 def _within(column: Any, span: Span) -> tuple[Any, Any]:

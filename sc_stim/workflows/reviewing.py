@@ -125,19 +125,20 @@ def change_plan(
 
 
 def plan_of(session: Session, clinic_id: int, patient: Patient | None = None) -> ReviewPlan:
-    """The plan of a patient or of the clinic; one that says nothing is made where there is none yet."""
-    subject = f"patient:{patient.id}" if patient else f"clinic:{clinic_id}"
-    wanted = select(ReviewPlan).where(ReviewPlan.subject == subject)
-    plan = session.scalars(wanted).one_or_none()
-    if plan is None:
-        values = {
-            "public_id": new_public_id(), "clinic_id": clinic_id, "subject": subject,
-            "patient_id": patient.id if patient else None, "version": 1,
-        }  # fmt: skip
-        insert = UPSERT[session.get_bind().dialect.name](ReviewPlan)
-        session.execute(insert.values(values).on_conflict_do_nothing())
-        plan = session.scalars(wanted).one()
-    return plan
+    """The plan of a patient or of the clinic; where there is none yet, one that says nothing and is not stored."""
+    wanted = select(ReviewPlan).where(ReviewPlan.subject == _key(clinic_id, patient))
+    return session.scalars(wanted).one_or_none() or ReviewPlan(clinic_id=clinic_id, version=1)
+
+
+def plan_to_edit(session: Session, clinic_id: int, patient: Patient | None = None) -> ReviewPlan:
+    """The same, stored."""
+    values = {
+        "public_id": new_public_id(), "clinic_id": clinic_id, "subject": _key(clinic_id, patient),
+        "patient_id": patient.id if patient else None, "version": 1,
+    }  # fmt: skip
+    insert = UPSERT[session.get_bind().dialect.name](ReviewPlan)
+    session.execute(insert.values(values).on_conflict_do_nothing())
+    return plan_of(session, clinic_id, patient)
 
 
 def standing_of(session: Session, patient: Patient, today: dt.date) -> list[Standing]:
@@ -219,3 +220,7 @@ def _subject(session: Session, plan: ReviewPlan) -> tuple[str, uuid.UUID]:
     if plan.patient_id is None:
         return "clinic", session.get_one(Clinic, plan.clinic_id).public_id
     return "patient", session.get_one(Patient, plan.patient_id).public_id
+
+
+def _key(clinic_id: int, patient: Patient | None) -> str:
+    return f"patient:{patient.id}" if patient else f"clinic:{clinic_id}"

@@ -28,11 +28,14 @@ from tests.builders import (
     create_clinic,
     create_contact,
     create_fill,
+    create_outreach,
     create_ladder,
     create_pain_score,
     create_patient,
     create_pump,
     create_quarantine,
+    create_recall,
+    create_review,
     create_resource,
     create_shift,
     create_stimulator,
@@ -129,7 +132,11 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
     db.session.commit()
     contact = create_contact(clinic=clinic)
     create_ladder(clinic=clinic)
+    recall = create_recall(clinic=clinic)
     rows = {
+        "recalls": recall,
+        "outreach": create_outreach(recall=recall, device=pump),
+        "reviews": create_review(patient=patient),
         "clinics": clinic,
         "contacts": contact,
         "shifts": create_shift(contact=contact),
@@ -251,6 +258,7 @@ REFERRED = {
     " patient": "patients",
     " device_id": "devices",
     "/fills": "fills",
+    "/reviews": "reviews",
     "/pain-scores": "pain-scores",
 }
 

@@ -3,11 +3,14 @@
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from sc_stim.models import PainScore, WorkItem
+from sc_stim.clinical.causes import cause_card, span_of
+from sc_stim.extensions import db
+from sc_stim.models import PainFinding, PainScore, WorkItem
 from tests.apps import As, both_databases, read
 from tests.builders import AT, create_pain_score, create_patient, create_stimulator, create_user
 from tests.trail import actions_on, entries, owed
@@ -115,3 +118,30 @@ def test_scores_are_read_by_time_newest_first_page_by_page(app: Flask, api: As) 
     assert len(times) == 25  # `to` is now, exclusive
     assert times == sorted(times, reverse=True)
     assert second.json["next_cursor"] is None
+
+
+@both_databases
+def test_findings_are_listed_newest_first_with_level_tier_and_the_card_as_it_was_told(
+    app: Flask, api: As
+) -> None:
+    patient = create_patient()
+    card = cause_card([], span_of(AT - 4 * DAY, AT), AT)
+    for days_ago, cards in ((40, None), (2, [msgspec.to_builtins(card)])):
+        day = (AT - days_ago * DAY).date()
+        db.session.add(
+            PainFinding(
+                clinic_id=patient.clinic_id, patient_id=patient.id, rule="rise", day=day, kind="step_up",
+                tier="soft", onset=day - DAY, baseline_nrs=4.0, level_nrs=7.0, model_version="pain-1",
+                severity="low", found_at=AT, cause_cards=cards,
+            )
+        )  # fmt: skip
+    db.session.commit()
+    caller, address = api(create_user(clinic=patient.clinic)), f"/patients/{patient.public_id}/pain-findings"
+    first = caller.get(address, limit=1).json
+    [newest] = first["items"]
+    assert (newest["day"], newest["baseline_nrs"], newest["level_nrs"]) == ("2026-11-21", 4.0, 7.0)
+    assert newest["cause_card"]["words"] == "No device is on record for this time."
+    [older] = caller.get(address, limit=1, cursor=first["next_cursor"]).json["items"]
+    assert (older["day"], older["cause_card"]) == ("2026-10-14", None)
+    assert actions_on(patient) == ["patient.diary", "patient.diary"]
+    assert api(create_user()).get(address).status_code == 404

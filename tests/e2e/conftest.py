@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.apps import app, apps, time  # noqa: F401
+from tests.e2e.looking import window
 from tests.servers import program
 from tests.web.scene import scene  # noqa: F401
 
@@ -39,3 +40,10 @@ def address(app: Flask) -> Iterator[str]:  # noqa: F811
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, chromium: Browser, address: str) -> Iterator[Page]:
+    """A window of the screen that `every_screen` names; without it, a ward PC by day."""
+    with window(chromium, address, *getattr(request, "param", ())) as opened:
+        yield opened

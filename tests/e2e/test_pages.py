@@ -1,52 +1,11 @@
-"""The pages as a ward PC and a telephone show them, by day and by night.
-
-With SC_STIM_SCREENSHOTS=DIRECTORY the pages are also photographed.
-"""
-
-import os
-from collections.abc import Iterator
-from pathlib import Path
+"""The pages as a ward PC and a telephone show them, by day and by night."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import builders
+from tests.e2e.looking import OVERFLOW, every_screen, look, sign_in
 from tests.web.scene import Scene
-
-SCREENS = {"ward-pc": {"width": 1440, "height": 900}, "telephone": {"width": 390, "height": 844}}
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# Words that lie partly outside the picture they belong to, as [picture, words].
-CUT_OFF = """[...document.querySelectorAll('svg[role=img]')].flatMap(picture => {
-    const frame = picture.closest('figure').getBoundingClientRect()
-    return [...picture.querySelectorAll('text')].filter(words => {
-        const box = words.getBoundingClientRect()
-        return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1)
-    }).map(words => [picture.querySelector('title').textContent, words.textContent])
-})"""
-
-
-every_screen = pytest.mark.parametrize(
-    "page",
-    [(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")],
-    ids="-".join,
-    indirect=True,
-)
-
-
-@pytest.fixture
-def page(request: pytest.FixtureRequest, chromium: Browser, address: str, scene: Scene) -> Iterator[Page]:
-    """A browser window that fails the test if it complains about anything or asks elsewhere for anything."""
-    screen, scheme = getattr(request, "param", ("ward-pc", "light"))
-    window = chromium.new_context(viewport=SCREENS[screen], color_scheme=scheme, base_url=address)
-    page = window.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith(address) or complaints.append(sent.url))
-    page.on("response", lambda got: got.status < 400 or complaints.append(f"{got.status} {got.url}"))
-    yield page
-    window.close()
-    assert complaints == []
 
 
 @every_screen
@@ -101,7 +60,7 @@ def test_the_keyboard_is_enough(page: Page, scene: Scene) -> None:
 
 
 def test_on_paper_there_is_the_content_without_the_controls(page: Page, scene: Scene) -> None:
-    sign_in(page, scene)
+    sign_in(page, scene.nurse)
     page.goto(f"/patients/{scene.patient.public_id}")
     page.emulate_media(media="print")
 
@@ -113,7 +72,7 @@ def test_on_paper_there_is_the_content_without_the_controls(page: Page, scene: S
 
 
 def test_nothing_is_wider_than_the_screen(page: Page, scene: Scene) -> None:
-    sign_in(page, scene)
+    sign_in(page, scene.nurse)
     for path in (
         "/worklist",
         f"/patients/{scene.patient.public_id}",
@@ -124,20 +83,3 @@ def test_nothing_is_wider_than_the_screen(page: Page, scene: Scene) -> None:
         for width in (320, 820, 1000):
             page.set_viewport_size({"width": width, "height": 700})
             assert page.evaluate(OVERFLOW) == 0, f"{path} at {width}"
-
-
-def sign_in(page: Page, scene: Scene) -> None:
-    page.goto("/sign-in")
-    page.get_by_label("E-mail address").fill(scene.nurse.email)
-    page.get_by_label("Password").fill(builders.PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Worklist")
-
-
-def look(page: Page, request: pytest.FixtureRequest, name: str) -> None:
-    """Nothing hangs over the edge, no words of a chart are cut off."""
-    assert page.evaluate(OVERFLOW) == 0, f"{name} is wider than the screen"
-    assert page.evaluate(CUT_OFF) == [], f"{name} cuts words off"
-    if "SC_STIM_SCREENSHOTS" in os.environ:
-        folder = Path(os.environ["SC_STIM_SCREENSHOTS"])
-        page.screenshot(path=folder / f"{name}-{request.node.callspec.id}.png", full_page=True)

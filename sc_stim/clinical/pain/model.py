@@ -1,7 +1,7 @@
 """The numbers of the pain rule, in one place.
 
 None of them is a published clinical threshold (so: unverified): they were fitted on synthetic diaries,
-`benchmarks/pain_cohort.py` prints what they reach, and MODEL_VERSION on every finding tells which numbers
+docs/clinical-validation.md tells what they reach, and MODEL_VERSION on every finding tells which numbers
 made it. Published context: an important change on the 0-10 scale is about 2 points or 30 % (PMID 11690728,
 n = 2,724), while stable patients range over 2.7 points within a month on average (PMID 25545398), so a fixed
 "+2" alerts on most of them.

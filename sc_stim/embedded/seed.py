@@ -29,7 +29,7 @@ from sc_stim.models import (
     User,
 )
 from sc_stim.models.patient import RISK_FACTORS
-from sc_stim.workflows import accounts, audit
+from sc_stim.workflows import accounts, audit, booking, staffing
 from sc_stim.workflows.audit import Actor
 from simulators import cohort as simulated
 
@@ -54,6 +54,7 @@ def seed(
     _on_call(session, clinic, staff, at)
     for patient in cohort.patients:
         _patient(session, clinic, staff, patient, cohort, cohort.start)
+    _visits(session, clinic, staff, seal_key, at)
     by = Actor(clinic.id, "installation", seal_key)
     detail = {"scenario": cohort.scenario, "seed": cohort.seed, "patients": len(cohort.patients)}
     audit.record(session, by, "demo.seed", "clinic", clinic.public_id, detail, at=at)
@@ -154,6 +155,28 @@ def _patient(
     _pathway(session, row, patient, rng, at)
     for device in patient.devices:
         _device(session, row, staff, device, cohort, at)
+
+
+def _visits(
+    session: Session, clinic: Clinic, staff: dict[str, User], seal_key: bytes, at: dt.datetime
+) -> None:
+    """Hours, the nurse and a second room, and visits of pumps that have time; the urgent ones are left to book."""
+    nurse = Actor(clinic.id, str(staff["nurse"].public_id), seal_key, staff["nurse"].id)
+    halves = ((dt.time(8), dt.time(12)), (dt.time(13), dt.time(16)))
+    hours = [
+        {"weekday": weekday, "opens": opens, "closes": closes, "slot_min": 30}
+        for weekday in range(5)
+        for opens, closes in halves
+    ]
+    staffing.set_clinic_hours(session, nurse, clinic, hours, at=at)
+    by_nurse = {"kind": "nurse", "name": f"{staff['nurse'].name}, room 1", "user": staff["nurse"]}
+    staffing.add_resource(session, nurse, by_nurse, at=at)
+    staffing.add_resource(session, nurse, {"kind": "room", "name": "Room 2"}, at=at)
+    pumps = session.query(Device).filter_by(clinic_id=clinic.id, kind="pump").order_by(Device.id)
+    for pump in pumps:
+        best = booking.best_slot(session, pump, at=at)
+        if best is not None and best["day"] > at.date() + dt.timedelta(days=7):
+            booking.book(session, nurse, pump, best, at=at)
 
 
 def _pathway(

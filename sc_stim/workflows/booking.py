@@ -70,6 +70,20 @@ def due(session: Session, pump: Device, at: dt.datetime) -> Due:
     return Due(judged.refill_by, judged.binding_clock)
 
 
+def best_slot(session: Session, pump: Device, *, at: dt.datetime) -> dict[str, Any] | None:
+    """What `book` takes for the best free time before the refill-by date; None where no day is safe."""
+    by, clinic = due(session, pump, at), pump.patient.clinic if pump.patient else None
+    if by.refill_by is None or clinic is None:
+        return None
+    today = at.astimezone(ZoneInfo(clinic.time_zone)).date()
+    diary = clinic_diary(session, clinic, today, max(by.refill_by, today))
+    best = slots.best_slot(slots.offers(today, by.refill_by, at, diary, by), by)
+    if best is None:
+        return None
+    resource = session.get_one(ClinicResource, best.key)
+    return {"resource": resource, "day": best.day, "time": best.time, "fold": best.fold}
+
+
 def book(session: Session, actor: Actor, pump: Device, values: Values, *, at: dt.datetime) -> Appointment:
     """Book a refill visit. Raises FieldRefused, and Conflict where the time or the patient is taken.
 

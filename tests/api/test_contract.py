@@ -67,7 +67,7 @@ def check_operation(
     own: dict[str, uuid.UUID],
     headers: dict[str, str],
 ) -> None:
-    ids = {name: str(own[kind]) for kind, name in re.findall(r"/([a-z-]+)/{(\w+)}", operation.path)}
+    ids = {name: str(own[kind]) for kind, name in re.findall(r"/([a-z-]+)/{(\w+_id)}", operation.path)}
 
     @quickly
     @given(operation.as_strategy(generation_mode=mode), st.booleans())

@@ -1,0 +1,120 @@
+"""Reading forms: what people typed into values, with a sentence for each field that cannot be used.
+
+    form = Form(request.form)
+    filled_ml = form.number("filled_ml", "Filled", unit="mL", least=0, most=100)
+    if form.errors: show the page again with `form`, status 422
+
+The page shows a field with `parts.field(...)`, which says the error beside it and keeps what was typed.
+"""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sc_stim.web.words import number as said
+
+LONGEST_TEXT: Final = 2000
+_NUMBER: Final = re.compile(r"[+-]?\d{1,12}([.,]\d{1,9})?")
+
+
+class Form:
+    """`errors`: a sentence by field, in the order in which the fields were read."""
+
+    def __init__(self, typed: Mapping[str, str]) -> None:
+        self.errors: dict[str, str] = {}
+        self._typed = typed
+
+    def __getitem__(self, field: str) -> str:
+        """What was typed, without blanks around it and the NUL that no database stores."""
+        return self._typed.get(field, "").replace("\0", "").strip()
+
+    def refuse(self, field: str, why: str) -> None:
+        """The first reason given stands."""
+        self.errors.setdefault(field, why)
+
+    def text(self, field: str, name: str, *, needed: bool = False, most: int = LONGEST_TEXT) -> str | None:
+        """None where nothing was typed."""
+        typed = self[field]
+        if len(typed) > most:
+            self.refuse(field, f"{name} has {len(typed)} characters; {most} fit.")
+        if needed and not typed:
+            self.refuse(field, f"{name} is needed.")
+        return typed or None
+
+    def number(
+        self, field: str, name: str, *, least: float, most: float, unit: str = "", needed: bool = False
+    ) -> float | None:
+        """A decimal number, with a point or a comma."""
+        typed = self.text(field, name, needed=needed)
+        if typed is None or field in self.errors:
+            return None
+        of = f" {unit}" if unit else ""
+        if not _NUMBER.fullmatch(typed):
+            self.refuse(field, f"{name} must be a number{f' of {unit}' if unit else ''}, as 3.5.")
+            return None
+        value = float(Decimal(typed.replace(",", ".")))
+        if not least <= value <= most:
+            self.refuse(field, f"{name} must lie between {said(least)} and {said(most)}{of}.")
+            return None
+        return value
+
+    def whole(self, field: str, name: str, *, least: int, most: int, needed: bool = False) -> int | None:
+        value = self.number(field, name, least=least, most=most, needed=needed)
+        if value is not None and value != int(value):
+            self.refuse(field, f"{name} must be a whole number.")
+            return None
+        return None if value is None else int(value)
+
+    def choice(self, field: str, name: str, choices: Collection[str], *, needed: bool = True) -> str | None:
+        typed = self[field]
+        if not typed and not needed:
+            return None
+        if typed not in choices:
+            self.refuse(field, f"Choose {name[:1].lower()}{name[1:]} from the list.")
+            return None
+        return typed
+
+    def checked(self, field: str) -> bool:
+        return field in self._typed
+
+    def day(self, field: str, name: str, *, needed: bool = False) -> dt.date | None:
+        typed = self.text(field, name, needed=needed)
+        if typed is None:
+            return None
+        try:
+            return dt.date.fromisoformat(typed)
+        except ValueError:
+            self.refuse(field, f"{name} must be a date, as 2026-11-22.")
+            return None
+
+    def moment(self, field: str, name: str, zone: ZoneInfo, *, needed: bool = False) -> dt.datetime | None:
+        """What a field of type datetime-local holds, on the clock of this zone; an hour that clocks skip is refused."""
+        typed = self.text(field, name, needed=needed)
+        if typed is None:
+            return None
+        try:
+            local = dt.datetime.fromisoformat(typed)
+        except ValueError:
+            self.refuse(field, f"{name} must be a date and a time, as 2026-11-22 09:30.")
+            return None
+        if local.tzinfo is not None:
+            return local.astimezone(dt.UTC)
+        moment = local.replace(tzinfo=zone).astimezone(dt.UTC)
+        if moment.astimezone(zone).replace(tzinfo=None) != local:
+            self.refuse(field, f"{name}: the clocks skip this hour on that day.")
+            return None
+        return moment
+
+    def id(self, field: str, name: str, *, needed: bool = False) -> uuid.UUID | None:
+        typed = self.text(field, name, needed=needed)
+        if typed is None:
+            return None
+        try:
+            return uuid.UUID(typed)
+        except ValueError:
+            self.refuse(field, f"Choose {name[:1].lower()}{name[1:]} from the list.")
+            return None

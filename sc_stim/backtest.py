@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import itertools
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,7 @@ FINDING_FIELDS = ("patient", "at", "kind", "severity", "baseline", "level")
 CASES_AT_ONCE = 500  # of one process
 NOON = dt.time(12)
 UTC = ZoneInfo("UTC")
+TimedScore = tuple[dt.datetime, float]
 YEARS = range(1980, 2200)  # a diary of other years is a slip of the pen, and would be long
 
 
@@ -62,21 +64,24 @@ def _forecasts(text: bytes, first: int) -> bytes:
 
 
 def find_pain(source: Path, out: TextIO) -> None:
-    """Every alert the pain rule would have raised, as it was last judged, in the order of the file.
+    """Every alert the pain rule would have raised, as it was last judged; patients in the order of the file.
 
-    Rows are grouped by patient. A diary lasts to the newest day in the file, so who falls silent before it is found.
+    The file is read twice: first all of it is checked, so that a bad row is named before anything is written. The rows
+    of a patient may stand in any order. Where each patient's rows stand together they are streamed; where patients are
+    mixed, as in an export by date, all scores are held, 12 bytes each.
+    A diary lasts to the newest day in the file, so who falls silent before it is found.
     Raises BacktestError at the first bad row.
     """
-    until = _newest_day(source)
+    until, is_grouped = _check(source)
+    patients = _one_by_one(source) if is_grouped else _gathered(source)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FINDING_FIELDS)
     names: deque[str] = deque()  # of the diaries taken and not yet answered
 
     def diaries() -> Iterator[pain.Diary]:
-        for patient, scores in itertools.groupby(_scores(source), attrgetter("patient")):
+        for patient, scores in patients:
             names.append(patient)
-            means = pain.daily_means(((score.at, score.nrs) for score in scores), UTC, dt.date.max)
-            yield pain.Diary.of(means, until)
+            yield pain.Diary.of(pain.daily_means(scores, UTC, dt.date.max), until)
 
     for rebuilt in pain.rebuild(diaries()):
         writer.writerows(_rows(names.popleft(), pain.latest(rebuilt.findings)))
@@ -88,23 +93,37 @@ def _rows(patient: str, findings: Iterable[pain.Finding]) -> Iterator[tuple[Any,
         yield patient, one.day.isoformat(), one.kind, one.severity, one.baseline_nrs, level
 
 
-def _newest_day(source: Path) -> dt.date:
-    return max((at.date() for _, at, _ in _scores(source)), default=dt.date.min)
+def _check(source: Path) -> tuple[dt.date, bool]:
+    """The newest day in the file, and whether each patient's rows stand together."""
+    newest, patient, done, is_grouped = dt.date.min, None, set[str](), True
+    for score in _scores(source):
+        newest = max(newest, score.at.date())
+        if score.patient != patient:
+            is_grouped = is_grouped and score.patient not in done
+            patient = score.patient
+            done.add(patient)
+    return newest, is_grouped
+
+
+def _one_by_one(source: Path) -> Iterator[tuple[str, Iterator[TimedScore]]]:
+    for patient, scores in itertools.groupby(_scores(source), attrgetter("patient")):
+        yield patient, ((score.at, score.nrs) for score in scores)
+
+
+def _gathered(source: Path) -> Iterator[tuple[str, Iterator[TimedScore]]]:
+    """In the order in which the patients first appear."""
+    held: dict[str, tuple[array[int], array[float]]] = {}
+    for patient, at, nrs in _scores(source):
+        days, scores = held.setdefault(patient, (array("i"), array("d")))
+        days.append(at.toordinal())
+        scores.append(nrs)
+    for patient, (days, scores) in held.items():
+        noons = (dt.datetime.combine(dt.date.fromordinal(day), NOON, UTC) for day in days)
+        yield patient, zip(noons, scores, strict=True)
 
 
 def _scores(source: Path) -> Iterator[Score]:
-    """The rows of the file, each patient's together."""
-    patient, done = None, set[str]()
-    for line, row in _table(source):
-        score = _score(line, *row)
-        if score.patient != patient:
-            if score.patient in done:
-                raise BacktestError(
-                    f"line {line}: patient: {score.patient!r} was there before; sort by patient"
-                )
-            patient = score.patient
-            done.add(patient)
-        yield score
+    return (_score(line, *row) for line, row in _table(source))
 
 
 def _table(source: Path) -> Iterator[tuple[int, list[str]]]:

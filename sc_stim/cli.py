@@ -299,7 +299,7 @@ _OUT = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), he
 @_FILE
 @_OUT
 def backtest_pain(file: Path, out: Path | None) -> None:
-    """Show what the pain rules would have flagged in a CSV of patient,at,nrs, sorted by patient.
+    """Show what the pain rules would have flagged in a CSV of patient,at,nrs, in any order.
 
     Example: sc-stim backtest pain diaries.csv --out flagged.csv
     """

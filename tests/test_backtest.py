@@ -94,6 +94,40 @@ def test_more_patients_than_are_held_at_once_come_out_in_the_order_of_the_file(
     assert [row["patient"] for row in rows(backtest("pain", pain_file(*diaries)))] == names
 
 
+def test_rows_in_any_order_give_the_same_as_rows_by_patient(backtest: Backtest) -> None:
+    """As in an export by date, or by time of entry, the newest first."""
+    diaries = [diary(name, [*STEADY, *[7.0] * 5, *STEADY]) for name in ("ada", "ben", "cem")]
+    lines = "".join(diaries).splitlines(keepends=True)
+    expected = rows(backtest("pain", pain_file(*diaries)))
+    by_date = sorted(lines, key=lambda line: line.split(",")[1])
+    assert rows(backtest("pain", pain_file(*by_date))) == expected != []
+    mixed = rows(backtest("pain", pain_file(*reversed(by_date))))
+    assert sorted(mixed, key=lambda row: row["patient"]) == expected
+    within = [line for one in diaries for line in reversed(one.splitlines(keepends=True))]
+    assert rows(backtest("pain", pain_file(*within))) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "scores"),
+    [
+        ("step_up", "low", [*STEADY, *[7.0] * 5]),
+        ("step_up", "medium", [*STEADY, *[7.0] * 16]),
+        ("flare", "info", [*STEADY, *[8.0] * 6, *STEADY]),
+        ("drift_up", "medium", [*STEADY, *(4.0 + day / 30 for day in range(120))]),
+        ("step_down", "info", [*(nrs + 3.0 for nrs in STEADY), *[2.0] * 8]),
+        ("stopped_reporting", "low", [*STEADY, *[None] * 12]),
+    ],
+)
+def test_every_kind_of_finding_of_the_contract_is_told(
+    backtest: Backtest, kind: str, severity: str, scores: list[float | None]
+) -> None:
+    last = diary("zoe", [4.0], FIRST + (len(scores) - 1) * DAY)  # one score, so that the file lasts as long
+    assert (kind, severity) in {
+        (row["kind"], row["severity"])
+        for row in rows(backtest("pain", pain_file(diary("ada", scores), last)))
+    }
+
+
 @pytest.mark.parametrize("text", ["patient,at,nrs\n", "\ufeffnrs,at,patient\n"])
 def test_a_file_without_scores_has_no_findings(backtest: Backtest, text: str) -> None:
     assert rows(backtest("pain", text)) == []
@@ -113,7 +147,6 @@ BAD = [
     ("ada,2026-11-21,", "line 3: nrs: ''"),
     (" ,2026-11-21,4", "line 3: patient: is empty"),
     ("ada,2026-11-21", "line 3: 2 fields, not patient,at,nrs"),
-    ("ben,2026-11-21,4\nada,2026-11-21,4", "line 4: patient: 'ada' was there before; sort by patient"),
 ]
 
 

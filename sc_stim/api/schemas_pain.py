@@ -12,7 +12,7 @@ class PointSchema(Schema):
     value = fields.Raw(
         required=True,
         allow_none=True,
-        metadata={"type": ["number", "string", "null"], "description": "Null: nothing but that it was sent."},
+        metadata={"type": ["number", "string"], "description": "Null: nothing but that it was sent."},
     )
     unit = fields.String(required=True, metadata={"example": "Ohm"})
 

@@ -175,7 +175,8 @@ def _labelled(piece: str) -> tuple[str, str]:
             raise NotUnderstood(
                 "a date without a word for what it is", "write `Made: 2018-05-04 to 2019-04-05`"
             )
-        if re.fullmatch(r"[0-9]{14}", normal(piece)) and _is_gtin(normal(piece)):
+        bare = re.sub(r"[ -]", "", piece)
+        if re.fullmatch(r"[0-9]{14}", bare) and _is_gtin(bare):
             raise NotUnderstood(
                 "14 digits can be a device identifier or a serial number",
                 "write `DI:` or `Serial:` before it",

@@ -246,6 +246,14 @@ def _burden() -> str:
     return _table(("Figure", "Aim", "Unit", "Source", "Note"), rows)
 
 
+def _recall_classes() -> str:
+    rows = (
+        (name, entry["value"], entry.get("source") or _UNVERIFIED, entry["note"])
+        for name, entry in reference.load("recall.json")["classes"].items()
+    )
+    return _table(("Class of recall", "Severity", "Source", "Note"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "drugs": _drugs,
     "limits": _limits,
@@ -263,6 +271,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "escalation": _escalation,
     "burden": _burden,
     "risk": _figures("risk.json"),
+    "review": _figures("review.json"),
+    "recall": _recall_classes,
     "checklist": _checklist,
     "refill_flags": _refill_flags,
     "booking": _figures("booking.json"),

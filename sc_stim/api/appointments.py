@@ -81,7 +81,10 @@ def list_slots(query: dict[str, Any], device_id: uuid.UUID) -> dict[str, Any]:
 @appointments.response(200, page_of(AppointmentSchema))
 def list_appointments(query: dict[str, Any]) -> Any:
     """List visits in order of time."""
-    nested = (Appointment.patient, Appointment.device, Appointment.resource, Appointment.forecast)
+    nested = (
+        Appointment.patient, Appointment.device, Appointment.resource, Appointment.forecast, Appointment.fill,
+        Appointment.created_by, Appointment.changed_by,
+    )  # fmt: skip
     statement = in_clinic(select(Appointment), Appointment, g.user.clinic_id)
     statement = statement.options(*(joinedload(name) for name in nested))
     body, headers = page(_selected(statement, query), query, [Appointment.starts_at, Appointment.id])

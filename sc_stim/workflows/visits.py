@@ -33,7 +33,7 @@ NOT_HIS_PUMP: Final = "the pump is not in use with this patient any more"
 def settle(session: Session, device_ids: Collection[int], at: dt.datetime) -> None:
     """Set the state of every visit of these pumps by their fills and the day."""
     visits = _visits(session, device_ids)
-    fills = fills_of(session, list(visits))
+    fills = fills_of(session, list(visits)) if visits else {}
     for device_id, rows in visits.items():
         for row in (one for one in rows if one.state != CANCELLED):
             fill = next((one for one in fills[device_id] if _local_day(one.at, row) == row.day), None)

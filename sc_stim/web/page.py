@@ -56,6 +56,10 @@ def country() -> str:
     return _clinic().country
 
 
+def clinic_name() -> str:
+    return _clinic().name
+
+
 def typed(field: str) -> str:
     """What was typed into a field of a form, without blanks around it and the NUL that no database stores."""
     return request.form.get(field, "").replace("\0", "").strip()

@@ -9,10 +9,10 @@ from flask import request
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.models import Device, DeviceState, Forecast, Patient, worklist
+from sc_stim.models import Device, DeviceState, Fill, Forecast, Patient, worklist
 from sc_stim.web import page, words
 from sc_stim.web.blueprint import pages
-from sc_stim.workflows import audit
+from sc_stim.workflows import audit, refill_visit
 
 WINDOWS_DAYS: Final = (7, 14, 30)
 DEFAULT_WINDOW_DAYS: Final = 14
@@ -30,6 +30,7 @@ class Refill:
     state: DeviceState | None
     forecast: Forecast
     stale: bool
+    being_recomputed: bool
 
     @property
     def drugs(self) -> list[dict[str, Any]]:
@@ -40,6 +41,16 @@ class Refill:
         return [words.say(words.RISK_REASON, reason) for reason in self.forecast.result.get("reasons", [])]
 
 
+@dataclass(frozen=True)
+class OpenVisit:
+    """A refill visit that is not complete, and what is left to do."""
+
+    fill: Fill
+    device: Device
+    patient: Patient | None
+    to_do: list[str]
+
+
 @pages.get("/worklist", endpoint="worklist")
 @requires("refills.read")
 def show() -> str:
@@ -48,12 +59,15 @@ def show() -> str:
     clinic_id, today, at = actor().clinic_id, page.today(), page.at()
     counts = worklist.count_refills_due(db.session, clinic_id, [_until(today, days) for days in WINDOWS_DAYS])
     found = worklist.refills_due(db.session, clinic_id, _until(today, due_within), MOST_REFILLS)
+    owed = worklist.being_recomputed(db.session, [device.id for device, *_ in found], at)
     values = {
         "due_within": due_within,
         "windows": list(zip(WINDOWS_DAYS, counts, strict=True)),
         "due_count": dict(zip(WINDOWS_DAYS, counts, strict=True))[due_within],
         "refills": [
-            Refill(device, patient, state, forecast, at - forecast.computed_at > STALE_AFTER)
+            Refill(
+                device, patient, state, forecast, at - forecast.computed_at > STALE_AFTER, device.id in owed
+            )
             for device, patient, state, forecast in found
         ],
         "alerts": worklist.alerts_in(
@@ -61,12 +75,23 @@ def show() -> str:
         ),
         "silent": worklist.silent_devices(db.session, clinic_id, at, MOST_PER_LANE),
         "without_forecast": worklist.pumps_without_forecast(db.session, clinic_id, MOST_PER_LANE),
+        "visits": _open_visits(clinic_id),
         "limit": MOST_PER_LANE,
     }
     shown = page.render("worklist.html", **values)
     _record_view(values)
     db.session.commit()
     return shown
+
+
+def _open_visits(clinic_id: int) -> list[OpenVisit]:
+    statement = worklist.visits_to_complete(clinic_id).order_by(Fill.at.desc()).limit(MOST_PER_LANE)
+    rows = db.session.execute(statement).all()
+    after = refill_visit.pumps_after(db.session, [(fill, device) for fill, device, _ in rows])
+    return [
+        OpenVisit(fill, device, patient, refill_visit.to_do(fill, after[fill.id]))
+        for fill, device, patient in rows
+    ]
 
 
 def _window(wanted: str) -> int:
@@ -79,7 +104,7 @@ def _until(today: dt.date, days: int) -> dt.date:
 
 def _record_view(values: dict[str, Any]) -> None:
     """Whose names, drugs and volumes were on the screen."""
-    patients = {row.patient for row in values["refills"]}
+    patients = {row.patient for lane in ("refills", "visits") for row in values[lane]}
     patients |= {row.Patient for lane in ("silent", "without_forecast") for row in values[lane]}
     patients |= {alert.patient for alert in values["alerts"]}
     seen = sorted(str(patient.public_id) for patient in patients if patient)

@@ -71,8 +71,10 @@ def ingest(database_url: str, broker: MqttBroker, version: int = 5) -> Program:
     )  # fmt: skip
 
 
-def celery(which: str, database_url: str, redis: Redis, *words: str) -> Program:
-    """`sc-stim worker` or `sc-stim beat`."""
+def celery(
+    which: str, database_url: str, redis: Redis, *words: str, program: tuple[str, str] = ("-m", "sc_stim")
+) -> Program:
+    """`sc-stim worker` or `sc-stim beat`; `program`: what Python runs instead of sc-stim."""
     environment = {
         "SC_STIM_DATABASE_URL": database_url,
         "SC_STIM_REDIS_URL": redis.url,
@@ -83,7 +85,7 @@ def celery(which: str, database_url: str, redis: Redis, *words: str) -> Program:
         "SC_STIM_LOG_LEVEL": "INFO",
         "SC_STIM_WORK_POLL_S": "1",
     }
-    return Program(which, "-m", "sc_stim", which, *words, environment=environment)
+    return Program(which, *program, which, *words, environment=environment)
 
 
 def start_again(victim: Server | Program, attempts: int = 20) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from sc_stim import backtest as rules
 from sc_stim.cli import main
 from sc_stim.clinical.pain import cohort
 
@@ -181,6 +182,18 @@ def test_the_result_goes_to_a_file_when_one_is_named(backtest: Backtest, tmp_pat
     result = backtest("refill", json.dumps([CASE]), "--out", str(out))
     assert (result.exit_code, result.output) == (0, "")
     assert json.loads(out.read_text())[0]["pump"] == "p1"
+
+
+def test_more_pumps_than_one_process_takes_come_out_in_the_order_of_the_file(
+    backtest: Backtest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = json.loads(backtest("refill", json.dumps([CASE])).output)[0]
+    monkeypatch.setattr(rules, "CASES_AT_ONCE", 2)
+    together = json.loads(backtest("refill", json.dumps([CASE | {"pump": f"p{i}"} for i in range(5)])).output)
+    assert together == [alone | {"pump": f"p{i}"} for i in range(5)]
+    result = backtest("refill", json.dumps([CASE, CASE, CASE, CASE | {"at": "soon"}, CASE | {"at": "later"}]))
+    assert result.exit_code == 1
+    assert "case 3: " in result.output
 
 
 @pytest.mark.parametrize(

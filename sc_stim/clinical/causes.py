@@ -102,7 +102,7 @@ def _gaps(device: DeviceRecord, span: Span, rules: CauseRules) -> Iterator[Evide
     if not times:
         yield _gap(device, f"{device.label} sent no data", span.usual_since, ())
     elif times[-1] < span.onset:
-        points = (Point(times[-1], "sample", None),)
+        points: tuple[Point, ...] = (Point(times[-1], "sample", None),)
         yield _gap(device, f"{device.label} sent no data since the pain changed", times[-1], points)
     elif stop - start > longest:
         days = (stop - start) / timedelta(days=1)

@@ -267,6 +267,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "therapy": _figures("therapy.json"),
     "tolerances": _tolerances,
     "impedance": _figures("impedance.json"),
+    "pain": _figures("pain.json"),
+    "causes": _figures("causes.json"),
     "lifecycle": _lifecycle,
     "escalation": _escalation,
     "burden": _burden,

@@ -1,4 +1,4 @@
-"""The numbers of the pain rule, in one place.
+"""The numbers of the pain rule: data/pain.json, where each stands with what it means.
 
 None of them is a published clinical threshold (so: unverified): they were fitted on synthetic diaries,
 docs/clinical-validation.md tells what they reach, and MODEL_VERSION on every finding tells which numbers
@@ -9,53 +9,60 @@ n = 2,724), while stable patients range over 2.7 points within a month on averag
 
 from __future__ import annotations
 
-MODEL_VERSION = "pain-1"
+from sc_stim.clinical import reference
+
+_DOCUMENT = reference.load("pain.json")
+_VALUES = {name: reference.figure(entry).value for name, entry in _DOCUMENT["figures"].items()}
+
+
+def _whole(name: str) -> int:
+    return int(_VALUES[name])
+
+
+MODEL_VERSION: str = _DOCUMENT["version"]
 
 # The personal baseline: score = level + wander + noise, all variances in units of the personal variance.
-WANDER_PERSISTENCE = 0.94  # day-to-day correlation of the slow wander
-WANDER_SHARE = 0.45  # of the variance of daily scores; the rest is noise from day to day
-LEVEL_DRIFT = 0.0006  # variance the level gains per day
-FIRST_LEVEL_SD_NRS = 3.0  # the first score is taken for the level, with this doubt
-FREED_LEVEL_SD_NRS = 2.5  # doubt added to the level when it has to be learned again
-CLIP_SD = 2.5  # one day, however odd, moves baseline and evidence no further than this
+WANDER_PERSISTENCE = _VALUES["wander_persistence"]
+WANDER_SHARE = _VALUES["wander_share"]
+LEVEL_DRIFT = _VALUES["level_drift"]
+FIRST_LEVEL_SD_NRS = _VALUES["first_level_sd_nrs"]
+FREED_LEVEL_SD_NRS = _VALUES["freed_level_sd_nrs"]
+CLIP_SD = _VALUES["clip_sd"]
 
 # The personal scale: SD of this patient's daily scores around the baseline.
-FIRST_SCALE_NRS = 1.3
-FIRST_SCALE_DAYS = 15.0  # reported days the first guess weighs as much as
-SCALE_MEMORY_DAYS = 90.0
-LEAST_SCALE_NRS = 0.5  # half a step of the scale: someone who always answers 4 is not infinitely exact
+FIRST_SCALE_NRS = _VALUES["first_scale_nrs"]
+FIRST_SCALE_DAYS = _VALUES["first_scale_days"]
+SCALE_MEMORY_DAYS = _VALUES["scale_memory_days"]
+LEAST_SCALE_NRS = _VALUES["least_scale_nrs"]
 
-# Changes looked for.
-STEP_STARTS = 21  # one candidate a day
-RAMP_STARTS = 14  # one candidate a week
-RAMP_EVERY_DAYS = 7
-RAMP_LEAST_DAYS = 21  # shorter ones are steps
-LEAST_CHANGE_NRS = 1.0
-LEVEL_DAYS = 7  # the level shown is the mean since the onset, at most of these last days
-# Log-likelihood ratios (nats) above which a change is flagged.
-STEP_UP_NATS = 4.5
-DRIFT_UP_NATS = 2.0
-STEP_DOWN_NATS = 6.0  # less pain is usually good news: be sure
-URGENT_STEP_DOWN_NATS = 3.4  # with sedation or after a refill it may be over-delivery: be early
-REFILL_DAYS = 7  # a fall within this many days of a refill is urgent
+# Changes looked for; thresholds are log-likelihood ratios.
+STEP_STARTS = _whole("step_starts")
+RAMP_STARTS = _whole("ramp_starts")
+RAMP_EVERY_DAYS = _whole("ramp_every_days")
+RAMP_LEAST_DAYS = _whole("ramp_least_days")
+LEAST_CHANGE_NRS = _VALUES["least_change_nrs"]
+LEVEL_DAYS = _whole("level_days")
+STEP_UP_NATS = _VALUES["step_up_nats"]
+DRIFT_UP_NATS = _VALUES["drift_up_nats"]
+STEP_DOWN_NATS = _VALUES["step_down_nats"]
+URGENT_STEP_DOWN_NATS = _VALUES["urgent_step_down_nats"]
+REFILL_DAYS = _whole("refill_days")
 
-WARM_UP_REPORTED_DAYS = 14
-REFRACTORY_DAYS = 14
-# The first days under new settings are not yet the new normal: the baseline is freed after a week and speaks
-# again after two. Until it is freed an urgent fall still shows against the old one.
-RELEARN_AFTER_THERAPY_DAYS = 7
-MUTE_AFTER_THERAPY_DAYS = 14
+WARM_UP_REPORTED_DAYS = _whole("warm_up_reported_days")
+REFRACTORY_DAYS = _whole("refractory_days")
+RELEARN_AFTER_THERAPY_DAYS = _whole("relearn_after_therapy_days")
+MUTE_AFTER_THERAPY_DAYS = _whole("mute_after_therapy_days")
 
-# Does it last? Mean of these days after the alert against the baseline before it.
-CHECK_FROM_DAY = 8  # a flare of ten days is over by then
-CHECK_ON_DAY = 11
-CHECK_LEAST_REPORTED_DAYS = 2
+# Does it last?
+CHECK_FROM_DAY = _whole("check_from_day")
+CHECK_ON_DAY = _whole("check_on_day")
+CHECK_LEAST_REPORTED_DAYS = _whole("check_least_reported_days")
 
 # No finding is judged again later than this after the day on which it was flagged.
 REJUDGED_WITHIN_DAYS = max(CHECK_ON_DAY, REFRACTORY_DAYS)
 
-# Gaps: how often a day is missed after a reported and after a missed day (beta priors as day counts).
-MISSED_AFTER_REPORTED = (1.0, 7.0)  # missed, reported
-MISSED_AFTER_MISSED = (4.0, 6.0)
-RARE_GAP_PROBABILITY = 7.6e-4
-LONGEST_SILENCE_DAYS = 10
+# Gaps: how often a day is missed after a reported and after a missed day (beta priors as counts: missed, reported).
+MISSED_AFTER_REPORTED = (_VALUES["missed_after_reported_missed"], _VALUES["missed_after_reported_reported"])
+MISSED_AFTER_MISSED = (_VALUES["missed_after_missed_missed"], _VALUES["missed_after_missed_reported"])
+RARE_GAP_PROBABILITY = _VALUES["rare_gap_probability"]
+LONGEST_SILENCE_DAYS = _whole("longest_silence_days")

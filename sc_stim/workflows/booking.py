@@ -166,12 +166,8 @@ def _place(
     _accept_date(session, appointment, day, place.get("override_reason"), at)
     appointment.resource, appointment.resource_id = resource, resource.id
     appointment.starts_at, appointment.ends_at, appointment.time_zone = starts_at, ends_at, clinic.time_zone
-    appointment.day, appointment.time, appointment.fold = (
-        day,
-        place["time"],
-        starts_at.astimezone(diary.zone).fold,
-    )
-    appointment.changed_at = at
+    appointment.day, appointment.time = day, place["time"]
+    appointment.fold, appointment.changed_at = starts_at.astimezone(diary.zone).fold, at
 
 
 def _lock(session: Session, patient: Patient, resource: ClinicResource) -> None:

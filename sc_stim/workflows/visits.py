@@ -134,11 +134,14 @@ def _conditions(
     if refill_by is not None and booked.day > refill_by and not _accepted(booked, refill_by):
         detail = {"day": day, "refill_by": refill_by.isoformat()}
         yield _condition(booked, TOO_LATE, at, f":{refill_by}", detail)
-    to_call = reminders.reminder_day(booked) <= _local_day(at, booked) and not reminders.reachable(
-        booked.patient
-    )
-    if to_call or reminders.reminder_key(booked) in failed:
+    if _is_to_be_called(booked, at) or reminders.reminder_key(booked) in failed:
         yield _condition(booked, CALL, at, "", {"day": day, "time": f"{booked.time:%H:%M}"})
+
+
+def _is_to_be_called(booked: Appointment, at: dt.datetime) -> bool:
+    """A patient without an address, on the day of the reminder; not one who was just told when booking."""
+    booked_on, today = _local_day(booked.created_at, booked), _local_day(at, booked)
+    return booked_on < reminders.reminder_day(booked) <= today and not reminders.reachable(booked.patient)
 
 
 def _accepted(booked: Appointment, refill_by: dt.date) -> bool:

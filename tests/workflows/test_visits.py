@@ -229,3 +229,11 @@ def test_a_patient_who_cannot_be_written_to_or_was_not_reached_is_called_by_some
     db.session.commit()
     judge(reached.pump, reminder_day)
     assert len(told("reminder_by_phone")) == 2
+
+
+def test_a_patient_who_booked_at_short_notice_needs_no_call(app: Flask) -> None:
+    here = Clinic(phone=None)
+    here.book(dt.date(2026, 11, 26))
+    judge(here.pump, AT)
+    assert told("reminder_by_phone") == []
+    assert messages() == []

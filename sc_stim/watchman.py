@@ -62,7 +62,10 @@ class Watchman:
 
     def _run(self) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # it must look again, whatever it met
+                log.exception("watchman_failed", problem=type(error).__name__)
             threading.Event().wait(EVERY_S)
 
     def _note_database(self, part: Part, at: dt.datetime) -> None:

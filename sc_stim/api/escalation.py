@@ -69,11 +69,16 @@ def create_contact(new: dict[str, Any]) -> Contact:
 @escalation.arguments(ContactChangeSchema)
 @escalation.response(200, ContactSchema)
 def change_contact(changes: dict[str, Any], contact_id: uuid.UUID) -> Contact:
-    """Change a contact. Messages that wait already keep the address they were made for."""
+    """Change a contact.
+
+    Messages that wait already keep the address they were made for; none is sent to a contact that is not active.
+    """
     contact = find_to_edit(Contact, contact_id)
     for name, value in changes.items():
         setattr(contact, name, value)
     _check(contact)
+    if not contact.active:
+        messaging.cancel(db.session(), at=clock.now(), contact_id=contact.id)
     audit("contact.change", "contact", contact.public_id, fields=sorted(changes))
     return contact
 

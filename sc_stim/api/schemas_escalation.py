@@ -99,7 +99,10 @@ class LadderSchema(Schema):
 
 
 class NewShiftSchema(Schema):
-    """Either once, from `starts_at` to `ends_at`, or every week on `weekday`."""
+    """Either once, from `starts_at` to `ends_at`, or every week on `weekday`.
+
+    Over midnight where `to_time` is not after `from_time`; equal times are a whole day.
+    """
 
     contact_id = fields.UUID(required=True)
     starts_at = EnteredTime(allow_none=True, load_default=None)

@@ -58,14 +58,22 @@ def owe(
     return session.scalar(insert.returning(Message.id)) is not None
 
 
-def cancel(session: Session, *effect_keys: str, at: dt.datetime, prefix: str | None = None) -> int:
-    """Take back what was not sent yet: these keys, and every key that begins with `prefix`. Returns how many.
+def cancel(
+    session: Session,
+    *effect_keys: str,
+    at: dt.datetime,
+    prefix: str | None = None,
+    contact_id: int | None = None,
+) -> int:
+    """Take back what was not sent yet: these keys, every key that begins with `prefix`, all to a contact.
 
-    A message that is with its transport at this moment can still arrive.
+    Returns how many. A message that is with its transport at this moment can still arrive.
     """
     which = [Message.effect_key.in_(effect_keys)]
     if prefix is not None:
         which.append(Message.effect_key.startswith(prefix, autoescape=True))
+    if contact_id is not None:
+        which.append(Message.contact_id == contact_id)
     statement = update(Message).where(Message.state == WAITING, or_(*which))
     result = session.execute(
         statement.values(state=CANCELLED, ended_at=at).returning(Message.id),

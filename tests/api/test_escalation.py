@@ -48,6 +48,7 @@ def test_a_contact_is_made_changed_tested_and_retired(app: Flask, api: As) -> No
     assert [message.address for message in read(select(Message))] == ["+49305550100"]
     [row] = read(select(Contact))
     assert caller.patch(address, {"active": False}, version=2).json["active"] is False
+    assert [message.state for message in read(select(Message))] == ["cancelled"]
     assert actions_on(row) == [
         "contact.create",
         "contact.change",

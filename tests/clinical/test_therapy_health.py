@@ -125,6 +125,8 @@ def test_a_battery_that_falls_is_a_finding_when_charging_is_later_than_ever() ->
 def test_a_device_that_was_never_charged_is_said_to_be() -> None:
     found = standing(*(charged(100.0 - 9 * day) for day in range(11)), rechargeable=True)["uncharged"]
     assert "never charged since 2026-09-01" in found.sentence
+    late = standing(WELL, *(charged(100.0 - 9 * day) for day in range(11)), rechargeable=True)
+    assert set(late) == {"uncharged"}, "the first report need not name the battery"
 
 
 def test_what_cannot_be_charged_is_never_uncharged() -> None:

@@ -23,6 +23,7 @@ def is_rechargeable(history: DeviceHistory) -> bool:
 def charge_verdicts(days: Sequence[Day], rules: TherapyRules) -> Iterator[Verdict]:
     """Days on which the battery is empty, or soon will be and its charge is overdue by the patient's own rhythm."""
     charged: Day | None = None
+    first: Day | None = None
     before: Day | None = None
     longest: timedelta | None = None
     flat = 0
@@ -30,12 +31,13 @@ def charge_verdicts(days: Sequence[Day], rules: TherapyRules) -> Iterator[Verdic
         if day.battery_pct is None:
             yield Verdict(day.at, None)
             continue
+        first = first or day
         if _was_charged(before, day, rules):
             longest = max(longest or timedelta(), day.at - charged.at) if charged else longest
             charged = day
         flat = flat + 1 if day.battery_pct <= rules.value("flat_pct") else 0
         bad = flat >= rules.value("flat_days") or _charge_is_overdue(
-            charged or days[0], charged is not None, longest, day, rules
+            charged or first, charged is not None, longest, day, rules
         )
         yield Verdict(day.at, bad, day.battery_pct)
         before = day

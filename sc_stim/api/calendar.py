@@ -61,7 +61,8 @@ def create_calendar_feed(new: dict[str, Any]) -> list[Any]:
     feed, token = calendar_feed.create(
         db.session, actor(), resource, shows_names=new["shows_names"], at=clock.now()
     )
-    return [feed, {"address": url_for("calendar.show_calendar", token=token, _external=True)}]
+    base = current_app.config["SETTINGS"].public_url or request.host_url
+    return [feed, {"address": base.rstrip("/") + url_for("calendar.show_calendar", token=token)}]
 
 
 @feeds.delete("/calendar-feeds/<uuid:feed_id>")

@@ -1,5 +1,6 @@
 """Calendar feeds: secret addresses, and what programs that read them find, parsed by an independent library."""
 
+import dataclasses
 import datetime as dt
 from collections import Counter
 from urllib.parse import urlsplit
@@ -57,6 +58,15 @@ def test_an_address_is_shown_once_answers_until_revoked_and_is_kept_as_a_digest(
     assert caller.delete(f"/calendar-feeds/{made['id']}").status_code == 409
     gone, unknown = api(None).get(address.path), api(None).get("/calendar/never-was.ics")
     assert (gone.status_code, gone.data, gone.mimetype) == (404, unknown.data, "application/problem+json")
+
+
+def test_the_address_begins_with_where_the_pages_stand(
+    app: Flask, api: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(app.config["SETTINGS"], public_url="https://clinic.example/pumps/")
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    made = api(create_user(role="nurse")).post("/calendar-feeds", {}).json
+    assert made["address"].startswith("https://clinic.example/pumps/calendar/")
 
 
 def test_reading_is_on_the_audit_trail_once_a_day(app: Flask, api: As, time: Time) -> None:

@@ -8,18 +8,19 @@ MAY = {
     "clinician": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
         commands.send devices.read devices.write diary.read diary.write escalation.read fills.read fills.record
-        messages.read patients.read patients.write refills.read resources.manage resources.read settings.prescribe
-        settings.read tasks.handle tasks.read telemetry.read
+        messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage
+        resources.read reviews.read reviews.record settings.prescribe settings.read tasks.handle tasks.read
+        telemetry.read
     """,
     "nurse": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
         commands.send devices.read diary.read diary.write escalation.read fills.read fills.record messages.read
-        patients.read patients.write refills.read resources.manage resources.read settings.read tasks.handle
-        tasks.read telemetry.read
+        patients.read patients.write recalls.handle recalls.read refills.read resources.manage resources.read
+        reviews.read reviews.record settings.read tasks.handle tasks.read telemetry.read
     """,
     "engineer": """
         clinic.read commands.read commands.send credentials.manage devices.read devices.write quarantine.read
-        quarantine.replay settings.read telemetry.read
+        quarantine.replay recalls.read settings.read telemetry.read
     """,
     "auditor": "audit.read clinic.read",
     "admin": """

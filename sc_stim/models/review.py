@@ -19,6 +19,7 @@ from sqlalchemy import (
     extract,
     func,
     select,
+    true,
 )
 from sqlalchemy.orm import Mapped, Session, aliased, joinedload, mapped_column, relationship, selectinload
 
@@ -103,12 +104,13 @@ def with_people(statement: Select[Any]) -> Select[Any]:
 
 
 def last_review(session: Session, patient_id: int) -> Review | None:
-    newest = with_people(standing_reviews(patient_id)).order_by(Review.reviewed_at.desc(), Review.id.desc())
+    newest = standing_reviews(patient_id).order_by(Review.reviewed_at.desc(), Review.id.desc())
+    newest = newest.options(joinedload(Review.reviewed_by))
     return session.scalars(newest.limit(1)).one_or_none()
 
 
-def due_reviews(clinic_id: int) -> Subquery:
-    """(device_id, last_on, since, interval_days, due_day) of every device somebody lives with.
+def due_reviews(clinic_id: int, patient_id: int | None = None) -> Subquery:
+    """(device_id, last_on, due_day) of every device somebody (or this patient) lives with.
 
     `due_day` counts days since 1970-01-01: the rule of clinical.review_due in SQL. A device without a date of
     implantation counts from the day it was registered, by UTC.
@@ -118,6 +120,7 @@ def due_reviews(clinic_id: int) -> Subquery:
         select(reviewed_device.c.device_id, func.max(Review.reviewed_on).label("last_on"))
         .join(Review, Review.id == reviewed_device.c.review_id)
         .where(Review.clinic_id == clinic_id, Review.withdrawn.is_(False), not_replaced(Review))
+        .where(true() if patient_id is None else Review.patient_id == patient_id)
         .group_by(reviewed_device.c.device_id)
         .subquery()
     )
@@ -142,7 +145,10 @@ def due_reviews(clinic_id: int) -> Subquery:
         .outerjoin(last, last.c.device_id == Device.id)
         .outerjoin(of_patient, of_patient.patient_id == Device.patient_id)
         .outerjoin(of_clinic, of_clinic.subject == f"clinic:{clinic_id}")
-        .where(Device.in_use, Device.patient_id.is_not(None))
+        .where(
+            Device.in_use,
+            Device.patient_id.is_not(None) if patient_id is None else Device.patient_id == patient_id,
+        )
     )
     return in_clinic(statement, Device, clinic_id).subquery()  # type: ignore[no-any-return]
 
@@ -165,11 +171,11 @@ def most_overdue(session: Session, clinic_id: int, until: dt.date, limit: int) -
     return session.execute(statement.order_by(due.c.due_day, due.c.device_id).limit(limit)).all()
 
 
-def count_due(session: Session, clinic_id: int, until: dt.date) -> int:
-    due = due_reviews(clinic_id)
-    return (
-        session.scalar(select(func.count()).select_from(due).where(due.c.due_day <= day_number(until))) or 0
-    )
+def due_of_patient(session: Session, patient: Patient) -> Sequence[Any]:
+    """Rows of (Device, due_day) of what the patient lives with, the most urgent first."""
+    due = due_reviews(patient.clinic_id, patient.id)
+    statement = select(Device, due.c.due_day).join(due, due.c.device_id == Device.id)
+    return session.execute(statement.order_by(due.c.due_day, due.c.device_id)).all()
 
 
 def day_number(day: dt.date) -> int:

@@ -24,6 +24,7 @@ WAYS = (
     ("Alerts", "web.alerts", "alerts.read"),
     ("Patients", "web.patients", "patients.read"),
     ("Devices", "web.devices", "devices.read"),
+    ("Recalls", "web.recalls", "recalls.read"),
     ("Audit trail", "web.audit_trail", "audit.read"),
     ("Clinic and users", "web.clinic", "users.manage"),
 )

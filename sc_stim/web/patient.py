@@ -16,9 +16,10 @@ from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Alert, Assessment, Device, DeviceEvent, Fill, PainFinding, Patient, Treatment, User
+from sc_stim.models.recall import open_recalls_of
 from sc_stim.models.scope import find
 from sc_stim.models.series import start_of_day
-from sc_stim.web import lead_map, page, patient_charts
+from sc_stim.web import lead_map, page, patient_charts, reviews
 from sc_stim.web.blueprint import pages
 from sc_stim.web.implants import Implant, implants_of
 from sc_stim.workflows import audit
@@ -93,6 +94,8 @@ def show(public_id: uuid.UUID) -> str:
         fills=fills,
         names=_names(fill for _, fill in fills),
         pathway=_pathway(patient),
+        review=reviews.shown_of(patient, window.begin, window.end),
+        recalled=open_recalls_of(db.session(), [implant.device.id for implant in implants]),
         other_zone=patient.time_zone if ZoneInfo(patient.time_zone) != page.zone() else None,
     )
     audit.record(db.session, actor(), "patient.view", "patient", patient.public_id, at=page.at())

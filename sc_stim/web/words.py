@@ -97,6 +97,7 @@ CONDITION: Final = {
     "replacement_due": "Replacement is due",
     "programming_session": "Programming session not closed",
     "charge_missed": "Charging was missed",
+    "device_recall": "Device is recalled",
     "therapy_off": "Stimulation is off for days",
     "usage_down": "Stimulation is used much less",
     "uncharged": "Battery is not charged",
@@ -155,6 +156,19 @@ FLAG: Final = {
     "expired_drug": "The drug had expired",
     "unknown_drug": "A drug is not in the formulary",
     "unverified_figure": "Rests on a figure that is not verified",
+}
+
+# How far outreach about a device of a recall is, and what happened to it.
+OUTREACH: Final = {
+    "to_do": "To do",
+    "tried": "Tried",
+    "reached": "Reached",
+    "action_done": "Action done",
+    "not_needed": "Not needed",
+    "elsewhere": "Looked after elsewhere",
+    "listed": "On the list",
+    "left_list": "Off the corrected list",
+    "explanted": "Explanted",
 }
 
 DEVICE_STATUS: Final = {"registered": "Registered", "implanted": "Implanted", "explanted": "Explanted"}

@@ -10,6 +10,7 @@ from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Device, DeviceState, Fill, Forecast, Patient, worklist
+from sc_stim.models.review import day_of, most_overdue
 from sc_stim.web import page, words
 from sc_stim.web.blueprint import pages
 from sc_stim.workflows import audit, refill_visit
@@ -76,6 +77,8 @@ def show() -> str:
         "silent": worklist.silent_devices(db.session, clinic_id, at, MOST_PER_LANE),
         "without_forecast": worklist.pumps_without_forecast(db.session, clinic_id, MOST_PER_LANE),
         "visits": _open_visits(clinic_id),
+        "reviews": most_overdue(db.session(), clinic_id, today, MOST_PER_LANE),
+        "day_of": day_of,
         "limit": MOST_PER_LANE,
     }
     shown = page.render("worklist.html", **values)
@@ -105,7 +108,7 @@ def _until(today: dt.date, days: int) -> dt.date:
 def _record_view(values: dict[str, Any]) -> None:
     """Whose names, drugs and volumes were on the screen."""
     patients = {row.patient for lane in ("refills", "visits") for row in values[lane]}
-    patients |= {row.Patient for lane in ("silent", "without_forecast") for row in values[lane]}
+    patients |= {row.Patient for lane in ("silent", "without_forecast", "reviews") for row in values[lane]}
     patients |= {alert.patient for alert in values["alerts"]}
     seen = sorted(str(patient.public_id) for patient in patients if patient)
     audit.record(db.session, actor(), "worklist.view", detail={"patients": seen}, at=page.at())

@@ -1,5 +1,6 @@
 """Who may open which page, and that another clinic does not exist."""
 
+import re
 import uuid
 
 import pytest
@@ -21,13 +22,23 @@ WHO_MAY = {
     "/patients/{patient}": CARE,
     "/patients/{patient}/emergency": CARE,
     "/devices": CARE | {"engineer"},
+    "/recalls": CARE | {"engineer"},
+    "/recalls/new": CARE | {"engineer"},
+    "/recalls/{recall}": CARE | {"engineer"},
     "/audit": {"auditor"},
     "/clinic": {"admin"},
 }
 FORMS = (
     {"/patients/{patient}/emergency": CARE, "/patients/{patient}/emergency/revoke": CARE}
     | {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")}
-    | {"/patients": CARE}
+    | {"/patients": CARE, "/patients/{patient}/reviews": CARE}
+    | {
+        "/recalls": CARE,
+        "/recalls/{recall}/list": CARE,
+        "/recalls/{recall}/close": CARE,
+        "/outreach/{outreach}": CARE,
+    }
+    | {"/recalls/preview": CARE | {"engineer"}}
 )
 
 
@@ -36,6 +47,9 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     clinic = builders.create_clinic()
     patient = builders.create_patient(clinic=clinic)
     ids = {"patient": patient.public_id, "alert": builders.create_alert(patient=patient).public_id}
+    recall = builders.create_recall(clinic=clinic)
+    row = builders.create_outreach(recall=recall, device=builders.create_pump(patient=patient))
+    ids |= {"recall": recall.public_id, "outreach": row.public_id}
     visitor = visit(builders.create_user(clinic=clinic, role=role))
 
     for path, roles in WHO_MAY.items():
@@ -61,10 +75,7 @@ def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, v
 
 def test_every_page_is_in_the_table_of_this_test(app):
     rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("web.")}
-    tested = {
-        path.replace("{alert}", "<uuid:public_id>").replace("{patient}", "<uuid:public_id>")
-        for path in WHO_MAY | FORMS
-    }
+    tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in WHO_MAY | FORMS}
 
     assert rules - tested == {
         "/", "/emergency/<token>", "/live", "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out",
@@ -75,7 +86,7 @@ def test_every_page_is_in_the_table_of_this_test(app):
 def test_a_role_sees_only_the_ways_it_may_go(visit):
     page = visit(builders.create_user(role="engineer")).page("/devices")
 
-    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == ["/devices"]
+    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == ["/devices", "/recalls"]
 
 
 @pytest.mark.parametrize("path", ["/patients/{patient}", ALERT])

@@ -274,7 +274,8 @@ def test_a_banner_tells_when_the_system_itself_is_not_well(nurse, visit, time):
 
 def test_every_look_at_the_worklist_is_on_record_with_the_patients_seen(clinic, nurse, visit):
     seen = db.session.get_one(Device, due_pump(clinic).device_id)
-    due_pump(clinic, days=90)
+    later = db.session.get_one(Device, due_pump(clinic, days=90).device_id)
+    builders.create_review(patient=later.patient)
     visit(nurse).page("/worklist")
 
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "worklist.view")).one()
@@ -310,4 +311,4 @@ def test_the_number_of_statements_does_not_grow_with_the_clinic(clinic, nurse, v
     with statements() as many:
         visitor.page("/worklist")
 
-    assert len(many) == len(few) <= 19
+    assert len(many) == len(few) <= 20

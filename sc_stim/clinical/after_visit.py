@@ -29,12 +29,19 @@ def after_visit(
     telemetry: bool,
     newest: PumpWord | None,
     session_open_since: datetime | None = None,
+    left: str | None = None,
 ) -> tuple[AfterVisit, str]:
     """What the pump did since the visit, and the same in a sentence.
 
     newest: its newest word on its state; what it said before the visit says nothing about now.
-    session_open_since: a programming session that nobody closed
+    session_open_since: a programming session that nobody closed. left: the state the programmer showed at the end
     """
+    heard = newest is not None and newest.at >= visit_at
+    if left not in (None, _RUNNING) and not heard:
+        return (
+            AfterVisit.NOT_RUNNING,
+            f"still not running: the programmer showed the pump {left} at the visit",
+        )
     if newest is not None and newest.at >= visit_at and newest.state != _RUNNING:
         said = newest.state.replace("_", " ")
         return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} at {_utc(newest.at)}"

@@ -15,7 +15,7 @@ from sc_stim.models.alert import Alert
 from sc_stim.models.device import Device, Fill
 from sc_stim.models.patient import Patient
 from sc_stim.models.replaced import not_replaced
-from sc_stim.models.telemetry import DeviceState, Forecast
+from sc_stim.models.telemetry import DeviceEvent, DeviceState, Forecast
 from sc_stim.models.work import WorkItem
 
 # States in which an alert needs somebody now; a shelved one comes back by itself.
@@ -57,8 +57,8 @@ def being_recomputed(session: Session, device_ids: Collection[int], at: dt.datet
 
 
 def visits_to_complete(clinic_id: int) -> Select[Any]:
-    """(Fill, Device, Patient) of the newest fill of each implanted pump that is not confirmed, or since which the
-    pump has not reported running.
+    """(Fill, Device, Patient) of the newest fill of each implanted pump that is not confirmed, since which the pump has
+    not reported running, or whose pump was left stopped or in a programming session.
     """
     newer = aliased(Fill)
     is_newest = ~exists().where(
@@ -69,14 +69,32 @@ def visits_to_complete(clinic_id: int) -> Select[Any]:
     state = DeviceState.sample["state"].as_string()
     unheard = DeviceState.measured_at.is_(None) | (DeviceState.measured_at < Fill.at)
     after = (Device.report_interval_s > 0) & (unheard | (state.is_not(None) & (state != "running")))
+    left = Fill.programmed["state"].as_string()
+    left_stopped = unheard & left.is_not(None) & (left != "running")
     statement = (
         select(Fill, Device, Patient)
         .join(Device, Device.id == Fill.device_id)
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
-        .where(Device.in_use, not_replaced(Fill), is_newest, Fill.confirmed_by_id.is_(None) | after)
+        .where(
+            Device.in_use,
+            not_replaced(Fill),
+            is_newest,
+            Fill.confirmed_by_id.is_(None) | after | left_stopped,
+        )
     )
     return in_clinic(statement, Fill, clinic_id)
+
+
+def _session_open() -> ColumnElement[bool]:
+    """For a Fill: a programming session of its pump was opened and never closed."""
+    opened, closed = aliased(DeviceEvent), aliased(DeviceEvent)
+    was_closed = exists().where(
+        closed.device_id == opened.device_id,
+        closed.kind == "session_closed",
+        closed.measured_at >= opened.measured_at,
+    )
+    return exists().where(opened.device_id == Fill.device_id, opened.kind == "session_opened", ~was_closed)
 
 
 def silent_devices(session: Session, clinic_id: int, at: dt.datetime, limit: int) -> Sequence[Row[Any]]:

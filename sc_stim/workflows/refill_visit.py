@@ -115,7 +115,13 @@ def pumps_after(session: Session, visits: Collection[tuple[Fill, Device]]) -> di
     words, opened = _newest_words(session, ids), _open_sessions(session, ids)
     return {
         fill.id: PumpAfter(
-            *after_visit(fill.at, pump.report_interval_s > 0, words.get(pump.id), opened.get(pump.id))
+            *after_visit(
+                fill.at,
+                pump.report_interval_s > 0,
+                words.get(pump.id),
+                opened.get(pump.id),
+                (fill.programmed or {}).get("state"),
+            )
         )
         for fill, pump in visits
     }

@@ -35,3 +35,12 @@ def test_what_a_pump_said_before_the_visit_says_nothing_about_now(
 ) -> None:
     found, sentence = after_visit(VISIT, telemetry, newest, session)
     assert (found, words in sentence) == (state, True)
+
+
+def test_a_pump_that_was_left_stopped_is_not_running_until_it_says_so_itself() -> None:
+    found, sentence = after_visit(VISIT, False, None, left="stopped")
+    assert (found, "the programmer showed the pump stopped" in sentence) == (AfterVisit.NOT_RUNNING, True)
+    assert (
+        after_visit(VISIT, True, PumpWord("running", VISIT + HOUR), left="stopped")[0] is AfterVisit.RUNNING
+    )
+    assert after_visit(VISIT, True, None, left="running")[0] is AfterVisit.NOT_HEARD

@@ -131,8 +131,8 @@ def test_a_visit_is_complete_when_it_is_confirmed_and_the_pump_runs(app: Flask, 
 
     assert open_visits() == [
         [
+            "Still not running: the programmer showed the pump stopped at the visit.",
             "A second person has to confirm drug, concentration and volume.",
-            "Not yet heard of since the visit: make sure that the pump runs.",
         ]
     ]
     api(colleague).post(f"/pumps/{pump.public_id}/fills/{made['id']}/confirm", READ_OFF)
@@ -147,6 +147,31 @@ def test_a_visit_is_complete_when_it_is_confirmed_and_the_pump_runs(app: Flask, 
     judge(time.at)
     assert open_visits() == []
     assert alerts_of(pump)["pump_stopped"] == ("high", "returned_to_normal")
+
+
+@both_databases
+def test_a_session_that_was_never_closed_keeps_the_visit_open(app: Flask, api: As, time: Time) -> None:
+    clinic = create_clinic()
+    nurse, colleague = (create_user(clinic=clinic, role="nurse") for _ in range(2))
+    pump = pump_at_its_visit(api(create_user(clinic=clinic)), create_patient(clinic=clinic))
+    made = api(nurse).post(f"/pumps/{pump.public_id}/fills", VISIT).json
+    api(colleague).post(f"/pumps/{pump.public_id}/fills/{made['id']}/confirm", READ_OFF)
+    report(pump, 0, time.at, "running")
+
+    def says(seq: int, kind: str) -> None:
+        speaker = Speaker(pump.id, str(pump.public_id))
+        db.session.commit()  # SQLite has one writer: the test must not be it
+        event = {"seq": seq, "at": time.at.isoformat(), "kind": kind}
+        said = speaker.says(events=[event], topic="event", sent_at=time.at, received_at=time.at)
+        Receiver(db.engine).receive([said])
+
+    says(1, "session_opened")
+    (row,) = api(nurse).get("/refills/visits").json["items"]
+    assert row["after_visit"]["state"] == "session_open"
+    assert row["to_do"] == ["The programming session opened at 2026-11-23 08:00 UTC was not closed."]
+    time.pass_by(minutes=3)
+    says(2, "session_closed")
+    assert api(nurse).get("/refills/visits").json["items"] == []
 
 
 @both_databases

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -29,6 +29,7 @@ from sc_stim.models.base import (
     PublicId,
     UtcDateTime,
     Versioned,
+    among,
 )
 from sc_stim.models.clinic import User
 from sc_stim.models.patient import Patient
@@ -242,7 +243,7 @@ def settings_of(session: Session, device_ids: Collection[int]) -> dict[int, list
     found: dict[int, list[DeviceSetting]] = {device_id: [] for device_id in device_ids}
     order = (DeviceSetting.device_id, DeviceSetting.effective_at, DeviceSetting.id)
     for row in session.scalars(
-        select(DeviceSetting).where(DeviceSetting.device_id.in_(device_ids)).order_by(*order)
+        select(DeviceSetting).where(among(session, DeviceSetting.device_id, device_ids)).order_by(*order)
     ):
         history = found[row.device_id]
         if history and history[-1].effective_at == row.effective_at:
@@ -260,10 +261,32 @@ def setting_in_force(session: Session, device_id: int, at: dt.datetime) -> Devic
     return session.scalars(statement.order_by(*newest_first).limit(1)).one_or_none()
 
 
+class FilledPump(NamedTuple):
+    """What judgements read of a fill."""
+
+    at: dt.datetime
+    filled_ml: float
+    aspirated_ml: float | None
+    drugs: list[Any]
+    bridge: dict[str, Any] | None
+
+
+def fillings_of(session: Session, device_ids: Collection[int]) -> dict[int, list[FilledPump]]:
+    """The fills of each pump as corrected, oldest first: for thousands of pumps at once, without the rest of them."""
+    found: dict[int, list[FilledPump]] = {device_id: [] for device_id in device_ids}
+    columns = (Fill.at, Fill.filled_ml, Fill.aspirated_ml, Fill.drugs, Fill.bridge)
+    statement = select(Fill.device_id, *columns).where(
+        among(session, Fill.device_id, device_ids), not_replaced(Fill)
+    )
+    for device_id, *values in session.execute(statement.order_by(Fill.device_id, Fill.at, Fill.id)):
+        found[device_id].append(FilledPump(*values))
+    return found
+
+
 def fills_of(session: Session, device_ids: Collection[int]) -> dict[int, list[Fill]]:
     """The fills of each pump as corrected, oldest first."""
     found: dict[int, list[Fill]] = {device_id: [] for device_id in device_ids}
-    statement = select(Fill).where(Fill.device_id.in_(device_ids), not_replaced(Fill))
+    statement = select(Fill).where(among(session, Fill.device_id, device_ids), not_replaced(Fill))
     for row in session.scalars(statement.order_by(Fill.device_id, Fill.at, Fill.id)):
         found[row.device_id].append(row)
     return found

@@ -20,7 +20,7 @@ from sc_stim.tasks.upkeep import ask_nightly, expire
 from sc_stim.tasks.watch import watch
 from sc_stim.tasks.work import Judge, Subjects, work_off
 from sc_stim.workflows import outbox, visits
-from sc_stim.workflows.conditions import judge_conditions
+from sc_stim.workflows.conditions import judge, judge_conditions
 from sc_stim.workflows.health import ping_cache
 from sc_stim.workflows.heartbeat import beat
 from sc_stim.workflows.notifying import AT_ONCE, notify
@@ -32,9 +32,10 @@ WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that
 def judge_pump(session: Session, subjects: Subjects, at: dt.datetime) -> dict[int, dt.datetime]:
     """Conditions and visits first: whether the pump runs, and visits missed, decide how dangerous its date is."""
     visits.settle(session, subjects, at)
-    again = {**judge_conditions(session, subjects, at), **judge_refills(session, subjects, at)}
+    judged = judge(session, subjects, at)
+    judge_refills(session, subjects, at, judged.stopped)
     visits.flag(session, subjects, at)
-    return again
+    return judged.again
 
 
 def judge_device(session: Session, subjects: Subjects, at: dt.datetime) -> Mapping[int, dt.datetime]:

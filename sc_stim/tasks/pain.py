@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sc_stim.clinical import pain
 from sc_stim.devices.store import Bulk, document
 from sc_stim.models import Alert, PainCheckpoint, PainFinding, PainModel
+from sc_stim.models.base import among
 from sc_stim.tasks.pain_courses import (
     CHECKPOINT_DAYS,
     CHECKPOINTS_KEPT,
@@ -84,7 +85,9 @@ def _known(session: Session, courses: Mapping[int, Course]) -> dict[Key, Said]:
         statement = select(
             PainFinding.patient_id, PainFinding.rule, PainFinding.day, PainFinding.kind, PainFinding.tier,
             PainFinding.severity,
-        ).where(PainFinding.patient_id.in_(some), PainFinding.model_version == pain.MODEL_VERSION)  # fmt: skip
+        )  # fmt: skip
+        of_model = PainFinding.model_version == pain.MODEL_VERSION
+        statement = statement.where(among(session, PainFinding.patient_id, some), of_model)
         if begin is not None:
             statement = statement.where(PainFinding.day >= begin - pain.REJUDGED_WITHIN_DAYS * ONE_DAY)
         for patient_id, rule, day, *said in session.execute(statement):
@@ -268,7 +271,9 @@ def _effect_key(key: Key) -> str:
 def _unheard(session: Session, ids: list[int]) -> list[int]:
     """Those of these patients about whom an alert says that they stopped reporting."""
     statement = select(Alert.patient_id).where(
-        Alert.patient_id.in_(ids), Alert.condition == CONDITIONS["silence"], Alert.open_key.is_not(None)
+        among(session, Alert.patient_id, ids),
+        Alert.condition == CONDITIONS["silence"],
+        Alert.open_key.is_not(None),
     )
     return [patient_id for patient_id in session.scalars(statement) if patient_id is not None]
 

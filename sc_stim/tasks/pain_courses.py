@@ -25,7 +25,8 @@ from sc_stim.models import (
     Patient,
     Treatment,
 )
-from sc_stim.models.device import DeviceSetting, fills_of, settings_of
+from sc_stim.models.base import among
+from sc_stim.models.device import DeviceSetting, fillings_of, settings_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.tasks.work import Subjects
 from sc_stim.workflows.prescribing import FIELDS
@@ -112,7 +113,7 @@ def _courses(session: Session, subjects: Subjects) -> dict[int, Course]:
     rows = session.execute(
         select(Patient, PainModel)
         .outerjoin(PainModel, PainModel.patient_id == Patient.id)
-        .where(Patient.id.in_(subjects))
+        .where(among(session, Patient.id, subjects))
         .order_by(Patient.id)
     )
     courses, wanted = {}, {}
@@ -149,7 +150,7 @@ def _start_from_checkpoints(
         return
     rows = session.execute(
         select(PainCheckpoint.patient_id, PainCheckpoint.day, PainCheckpoint.state).where(
-            PainCheckpoint.patient_id.in_(wanted),
+            among(session, PainCheckpoint.patient_id, wanted),
             PainCheckpoint.day.in_(set(wanted.values())),
             PainCheckpoint.model_version == pain.MODEL_VERSION,
         )
@@ -162,7 +163,9 @@ def _start_from_checkpoints(
 
 def _read_scores(session: Session, courses: Mapping[int, Course], since: dt.datetime | None) -> None:
     statement = select(PainScore.patient_id, PainScore.measured_at, PainScore.nrs, PainScore.symptoms).where(
-        PainScore.patient_id.in_(courses), not_replaced(PainScore), *_from(PainScore.measured_at, since)
+        among(session, PainScore.patient_id, courses),
+        not_replaced(PainScore),
+        *_from(PainScore.measured_at, since),
     )
     for patient_id, measured_at, nrs, symptoms in session.execute(statement):
         course = courses[patient_id]
@@ -174,7 +177,7 @@ def _read_scores(session: Session, courses: Mapping[int, Course], since: dt.date
 
 def _read_settings(session: Session, courses: Mapping[int, Course], since: dt.datetime | None) -> None:
     """Days of prescriptions that differ from the one before."""
-    prescribed = _devices_with(DeviceSetting, DeviceSetting.effective_at, courses, since)
+    prescribed = _devices_with(session, DeviceSetting, DeviceSetting.effective_at, courses, since)
     owners = {device_id: (patient_id, kind) for device_id, patient_id, kind in session.execute(prescribed)}
     for device_id, history in settings_of(session, owners).items():
         patient_id, kind = owners[device_id]
@@ -198,7 +201,7 @@ def _read_events(session: Session, courses: Mapping[int, Course], since: dt.date
     ).join(Device, Device.id == DeviceEvent.device_id)
     told = session.execute(
         statement.where(
-            Device.patient_id.in_(courses),
+            among(session, Device.patient_id, courses),
             DeviceEvent.kind.in_((*therapy_changes.REPORTED, *therapy_changes.SESSION)),
             *_from(DeviceEvent.measured_at, since),
         )
@@ -217,9 +220,9 @@ def _read_events(session: Session, courses: Mapping[int, Course], since: dt.date
 def _read_fills(session: Session, courses: Mapping[int, Course], since: dt.datetime | None) -> None:
     """Days of refills, and of those that put another drug or strength into the pump."""
     reach = since - pain.REFILL_DAYS * ONE_DAY if since else None
-    filled = _devices_with(Fill, Fill.at, courses, reach)
+    filled = _devices_with(session, Fill, Fill.at, courses, reach)
     owners = {device_id: patient_id for device_id, patient_id, _ in session.execute(filled)}
-    for device_id, fills in fills_of(session, owners).items():
+    for device_id, fills in fillings_of(session, owners).items():
         course = courses[owners[device_id]]
         drugs = None
         for fill in fills:
@@ -232,7 +235,7 @@ def _read_fills(session: Session, courses: Mapping[int, Course], since: dt.datet
 
 def _read_treatments(session: Session, courses: Mapping[int, Course], begin: dt.date | None) -> None:
     treated = select(Treatment.patient_id, Treatment.started_on).where(
-        Treatment.patient_id.in_(courses),
+        among(session, Treatment.patient_id, courses),
         Treatment.kind.in_(therapy_changes.TREATMENTS),
         *_from(Treatment.started_on, begin),
     )
@@ -240,10 +243,12 @@ def _read_treatments(session: Session, courses: Mapping[int, Course], begin: dt.
         courses[patient_id].therapy_changes.add(day)
 
 
-def _devices_with(table: Any, at: Any, patients: Collection[int], since: dt.datetime | None) -> Any:
+def _devices_with(
+    session: Session, table: Any, at: Any, patients: Collection[int], since: dt.datetime | None
+) -> Any:
     """(id, patient, kind) of the devices of these patients of which the table tells something since then."""
     told = select(Device.id, Device.patient_id, Device.kind).join(table, table.device_id == Device.id)
-    return told.where(Device.patient_id.in_(patients), *_from(at, since)).distinct()
+    return told.where(among(session, Device.patient_id, patients), *_from(at, since)).distinct()
 
 
 def _from(column: Any, since: Any) -> tuple[Any, ...]:

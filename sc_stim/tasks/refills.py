@@ -1,7 +1,7 @@
 """Refill forecasts of many pumps: compute, store, and flag the pumps to fill."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from sc_stim.clinical.risk import PumpAtRisk, Risk, RiskLabel, explained, judge_
 from sc_stim.devices.store import Bulk, document
 from sc_stim.models import Alert, Device, Patient
 from sc_stim.models import Forecast as ForecastRow
+from sc_stim.models.base import among
 from sc_stim.tasks.work import Subjects
 from sc_stim.workflows import alerts
 from sc_stim.workflows.conditions import stopped_pumps
@@ -32,11 +33,14 @@ COLUMNS = (
 _UPDATE = "(device_id) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
 
 
-def judge_refills(session: Session, subjects: Subjects, at: dt.datetime) -> Mapping[int, dt.datetime]:
-    """Forecast these pumps and keep the alert of each that is due."""
+def judge_refills(
+    session: Session, subjects: Subjects, at: dt.datetime, stopped: Collection[int] | None = None
+) -> Mapping[int, dt.datetime]:
+    """Forecast these pumps and keep the alert of each that is due. `stopped`: those that stand still, where known."""
     cases = refill_case(session, list(subjects), at)
     devices = _devices(session, list(cases))
-    stopped = stopped_pumps(session, [device for device, _ in devices.values()], at)
+    if stopped is None:
+        stopped = stopped_pumps(session, [device for device, _ in devices.values()], at)
     flagged = _flagged(session, list(cases))
     missed = missed_since_fill(session, list(cases))
     bulk, rows = Bulk(session.connection()), []
@@ -152,13 +156,13 @@ def _devices(session: Session, ids: list[int]) -> dict[int, tuple[Device, bool]]
     rows = session.execute(
         select(Device, Patient.phone)
         .outerjoin(Patient, Patient.id == Device.patient_id)
-        .where(Device.id.in_(ids), Device.in_use)
+        .where(among(session, Device.id, ids), Device.in_use)
     )
     return {device.id: (device, bool(phone)) for device, phone in rows}
 
 
 def _flagged(session: Session, ids: list[int]) -> dict[int | None, Alert]:
     statement = select(Alert).where(
-        Alert.device_id.in_(ids), Alert.condition == CONDITION, Alert.state != State.CLOSED
+        among(session, Alert.device_id, ids), Alert.condition == CONDITION, Alert.state != State.CLOSED
     )
     return {alert.device_id: alert for alert in session.scalars(statement)}

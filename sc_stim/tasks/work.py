@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from sc_stim import clock
 from sc_stim.models import WorkItem
+from sc_stim.models.base import among
 
 log = structlog.get_logger(__name__)
 
@@ -123,14 +124,18 @@ def _do(session: Session, judges: Mapping[str, Judge], kind: str, owed: Sequence
 
 def _strike_off(session: Session, owed: Sequence[Owed], again: Mapping[int, dt.datetime]) -> None:
     """Gone, or due again later; rows that were asked for meanwhile stay due."""
-    rows = select(WorkItem.id, WorkItem.generation).where(WorkItem.id.in_([one.id for one in owed]))
+    rows = select(WorkItem.id, WorkItem.generation).where(
+        among(session, WorkItem.id, [one.id for one in owed])
+    )
     # In the order in which askers lock them, or an asker and a worker wait for each other.
     locked = rows.order_by(WorkItem.kind, WorkItem.subject_id).with_for_update()
     generations = dict(session.execute(locked).all())
     judged = [one for one in owed if generations.get(one.id) == one.generation]
     finished = [one.id for one in judged if one.subject_id not in again]
     session.execute(
-        delete(WorkItem).where(WorkItem.id.in_(finished)).execution_options(synchronize_session=False)
+        delete(WorkItem)
+        .where(among(session, WorkItem.id, finished))
+        .execution_options(synchronize_session=False)
     )
     untried = {"claimed_until": None, "attempts": 0, "last_error": None}
     left = [{"id": row_id, **untried} for row_id in generations.keys() - set(finished)]

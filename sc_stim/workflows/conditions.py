@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -20,15 +20,23 @@ from sc_stim.clinical.conditions import (
     conditions_now,
 )
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
-from sc_stim.models import Alert, Command, Device, Fill, PumpSample, StimulatorSample
+from sc_stim.models import Alert, Command, Device, PumpSample, StimulatorSample
 from sc_stim.models import DeviceEvent as DeviceEventRow
-from sc_stim.models.device import fills_of
+from sc_stim.models.base import among
+from sc_stim.models.device import FilledPump, fillings_of
 from sc_stim.workflows import alerts, care_tasks
 
 REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken back, is for the chart
 WORST = "life_threatening"  # what stopping is taken for where the drugs in a pump are not known
 Opened = dict[int | None, list[Alert]]  # open alerts by device; a defaultdict
 SAMPLES: dict[str, Any] = {"pump": PumpSample, "stimulator": StimulatorSample}
+
+
+class Judged(NamedTuple):
+    """`again`: when time alone may change the judgement; `stopped`: devices whose therapy stands still now."""
+
+    again: dict[int, dt.datetime]
+    stopped: set[int]
 
 
 def judge_conditions(
@@ -39,8 +47,17 @@ def judge_conditions(
     subjects: device ids, with the time of the earliest measurement that is new. Returns when time alone may change
     the judgement. Ingest calls this for an alarm of just now, the workers for all other news.
     """
+    return judge(session, subjects, at).again
+
+
+def judge(session: Session, subjects: Mapping[int, dt.datetime], at: dt.datetime) -> Judged:
+    """`judge_conditions`, for who wants to know as well whose therapy stands still."""
     table = shipped_table()
-    wanted = select(Device).where(Device.id.in_(subjects), Device.explanted_on.is_(None)).order_by(Device.id)
+    wanted = (
+        select(Device)
+        .where(among(session, Device.id, subjects), Device.explanted_on.is_(None))
+        .order_by(Device.id)
+    )
     devices = session.scalars(wanted).all()
     opened = _open_alerts(session, [device.id for device in devices], table)
     standing = _conditions(session, devices, opened, at, table)
@@ -56,14 +73,17 @@ def judge_conditions(
     care_tasks.follow_scans(session, devices, standing, at)
     _end_of_explanted(session, subjects, at)
     care_tasks.end_of_explanted(session, subjects, at)
-    return again
+    return Judged(again, _stopped(standing))
 
 
 def stopped_pumps(session: Session, devices: Collection[Device], at: dt.datetime) -> set[int]:
     """Those whose therapy stands still now by what they said, whatever became of the alerts."""
     table = shipped_table()
     opened = _open_alerts(session, [device.id for device in devices], table)
-    standing = _conditions(session, devices, opened, at, table)
+    return _stopped(_conditions(session, devices, opened, at, table))
+
+
+def _stopped(standing: Mapping[int, Conditions]) -> set[int]:
     return {key for key, judged in standing.items() if any(held.stops_therapy for held in judged.now)}
 
 
@@ -72,7 +92,7 @@ def _conditions(
 ) -> dict[int, Conditions]:
     words = _newest_words(session, devices, table)
     events = _events(session, _reach_back(devices, opened, at), table)
-    fills = fills_of(session, [device.id for device in devices if device.kind == "pump"])
+    fills = fillings_of(session, [device.id for device in devices if device.kind == "pump"])
     asked = _interrogations(session, [device.id for device in devices])
     drugs = _withdrawal_classes(fills)
     return {
@@ -146,7 +166,7 @@ def _note(session: Session, over: list[alerts.Condition], at: dt.datetime) -> No
 
 def _end_of_explanted(session: Session, ids: Collection[int], at: dt.datetime) -> None:
     """What an explanted device was alerted for holds no more: its refill, too."""
-    explanted = select(Device.id).where(Device.id.in_(ids), Device.explanted_on.is_not(None))
+    explanted = select(Device.id).where(among(session, Device.id, ids), Device.explanted_on.is_not(None))
     open_keys = select(Alert.open_key).where(Alert.device_id.in_(explanted), Alert.open_key.is_not(None))
     for key in session.scalars(open_keys.order_by(Alert.id)).all():
         if key is not None:
@@ -186,7 +206,11 @@ def _newest_words(
         spoke = select(func.max(sample.measured_at)).where(
             sample.device_id == Device.id, sample.state.is_not(None)
         )
-        last = select(Device.id, spoke.scalar_subquery().label("at")).where(Device.id.in_(ids)).subquery()
+        last = (
+            select(Device.id, spoke.scalar_subquery().label("at"))
+            .where(among(session, Device.id, ids))
+            .subquery()
+        )
         rows = session.execute(
             select(sample.device_id, sample.state, sample.measured_at, sample.received_at, sample.seq)
             .join(last, (sample.device_id == last.c.id) & (sample.measured_at == last.c.at))
@@ -226,7 +250,7 @@ def _events(
             DeviceEventRow.device_id, DeviceEventRow.kind, DeviceEventRow.measured_at, DeviceEventRow.received_at,
             DeviceEventRow.state, DeviceEventRow.seq,
         ).where(
-            DeviceEventRow.device_id.in_(begins),
+            among(session, DeviceEventRow.device_id, begins),
             DeviceEventRow.kind.in_(lasting),
             DeviceEventRow.measured_at >= min(begins.values()),
         )
@@ -240,7 +264,7 @@ def _events(
 def _open_alerts(session: Session, ids: Collection[int], table: AlarmTable) -> Opened:
     lasting = [name for name, condition in table.conditions.items() if not condition.momentary]
     statement = select(Alert).where(
-        Alert.device_id.in_(ids), Alert.condition.in_(lasting), Alert.state != State.CLOSED
+        among(session, Alert.device_id, ids), Alert.condition.in_(lasting), Alert.state != State.CLOSED
     )
     opened: Opened = defaultdict(list)
     for alert in session.scalars(statement):
@@ -252,7 +276,7 @@ def _interrogations(session: Session, ids: Collection[int]) -> dict[int, list[dt
     """When each device was read out besides programming sessions: asked over the air, or recorded by a person."""
     found: dict[int, list[dt.datetime]] = defaultdict(list)
     reported = select(Command.device_id, Command.answered_at).where(
-        Command.device_id.in_(ids),
+        among(session, Command.device_id, ids),
         Command.kind == "interrogate",
         Command.state == "reported",
         Command.answered_at.is_not(None),
@@ -267,7 +291,7 @@ def _after_mri(device: Device) -> MriCheck:
     return MriCheck(int(rule.interrogations.value), duration(rule.check_within))
 
 
-def _withdrawal_classes(fills: Mapping[int, list[Fill]]) -> dict[int, str]:
+def _withdrawal_classes(fills: Mapping[int, list[FilledPump]]) -> dict[int, str]:
     """What stopping means by the drugs in each pump; the worst where they are not known."""
     classes: dict[int, str] = {}
     for device_id, of_device in fills.items():

@@ -34,8 +34,8 @@ from sc_stim.models import (
     Patient,
     PumpSample,
 )
-from sc_stim.models.base import UtcDateTime
-from sc_stim.models.device import fills_of, settings_of
+from sc_stim.models.base import UtcDateTime, among
+from sc_stim.models.device import FilledPump, fillings_of, settings_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows.prescribing import pattern_of, programmed_as_prescribed
 
@@ -93,7 +93,7 @@ def refill_case(session: Session, device_ids: Collection[int], at: dt.datetime) 
     pumps = list(_pumps(session, device_ids))
     ids = [device.id for device, *_ in pumps]
     reports = _reports(session, ids, at)
-    settings, fills = settings_of(session, ids), fills_of(session, ids)
+    settings, fills = settings_of(session, ids), fillings_of(session, ids)
     closures = _closures(session, {clinic.id for _, clinic, *_ in pumps})
     with_boluses = [device_id for device_id in ids if any(row.bolus_ml for row in settings[device_id])]
     counts = _bolus_counts(session, with_boluses, at)
@@ -114,7 +114,7 @@ def _pumps(session: Session, device_ids: Collection[int]) -> Iterator[Any]:
         .join(Clinic, Clinic.id == Device.clinic_id)
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
-        .where(Device.id.in_(device_ids), Device.kind == "pump")
+        .where(among(session, Device.id, device_ids), Device.kind == "pump")
     )
     return iter(session.execute(statement))
 
@@ -141,7 +141,7 @@ def _reports(session: Session, device_ids: Collection[int], at: dt.datetime) -> 
     alarm, eri = PumpSample.low_reservoir_alarm_ml, PumpSample.eri_months
     statement = select(
         Device.id, newest(alarm, of=alarm), newest(eri, of=eri), newest(PumpSample.measured_at, of=eri)
-    ).where(Device.id.in_(device_ids))
+    ).where(among(session, Device.id, device_ids))
     return {device_id: _Report(*said) for device_id, *said in session.execute(statement)}
 
 
@@ -197,7 +197,7 @@ def _case(
     state: DeviceState | None,
     report: _Report,
     settings: list[DeviceSetting],
-    fills: list[Fill],
+    fills: list[FilledPump],
     closed_days: Collection[dt.date],
     boluses: tuple[BolusCount, ...],
     otherwise: _Otherwise | None,
@@ -227,12 +227,12 @@ def _case(
     )
 
 
-def drugs_of(fill: Fill) -> tuple[DrugInPump, ...]:
+def drugs_of(fill: Fill | FilledPump) -> tuple[DrugInPump, ...]:
     """What a fill put into the pump."""
     return tuple(DrugInPump(**drug) for drug in fill.drugs)
 
 
-def bridge_of(fill: Fill) -> Bridge | None:
+def bridge_of(fill: Fill | FilledPump) -> Bridge | None:
     """The bridge bolus programmed at this fill."""
     if fill.bridge is None:
         return None
@@ -272,7 +272,7 @@ def _setting(row: DeviceSetting) -> PumpSetting:
     )
 
 
-def recorded(row: Fill) -> RecordedFill:
+def recorded(row: Fill | FilledPump) -> RecordedFill:
     """A fill as the forecast reads it."""
     return RecordedFill(at=row.at, filled_ml=row.filled_ml, aspirated_ml=row.aspirated_ml)
 
@@ -311,7 +311,7 @@ def _bolus_counts(session: Session, device_ids: Collection[int], at: dt.datetime
     )
     interval = (
         select(Fill.device_id, Fill.at.label("since"), next_fill.label("until"))
-        .where(Fill.device_id.in_(device_ids), Fill.at <= at, not_replaced(Fill))
+        .where(among(session, Fill.device_id, device_ids), Fill.at <= at, not_replaced(Fill))
         .subquery()
     )
     measured_at = PumpSample.measured_at

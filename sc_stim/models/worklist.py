@@ -80,7 +80,7 @@ def visits_to_complete(clinic_id: int) -> Select[Any]:
             Device.in_use,
             not_replaced(Fill),
             is_newest,
-            Fill.confirmed_by_id.is_(None) | after | left_stopped,
+            Fill.confirmed_by_id.is_(None) | after | left_stopped | _session_open(),
         )
     )
     return in_clinic(statement, Fill, clinic_id)

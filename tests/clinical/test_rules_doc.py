@@ -16,7 +16,10 @@ def test_every_table_stands_in_the_document() -> None:
     assert all(f"<!-- figures: {name} -->" in DOCUMENT for name in TABLES)
 
 
-@pytest.mark.parametrize("name", ["drugs.json", "refill.json", "alarms.json", "risk.json", "therapy.json", "impedance.json", "mri.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["drugs.json", "refill.json", "alarms.json", "risk.json", "therapy.json", "impedance.json", "mri.json"],
+)
 def test_every_figure_and_its_source_or_mark_stands_in_the_document(name: str) -> None:
     rows = DOCUMENT.splitlines()
     figures = list(reference.figures_in(reference.load(name)))

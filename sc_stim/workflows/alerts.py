@@ -214,12 +214,7 @@ def _call_anew(session: Session, alert: Alert, at: dt.datetime) -> None:
 def _stop_calling(session: Session, alert: Alert, at: dt.datetime) -> None:
     """Nobody else is to be called, and what still waits for the end of quiet hours is not sent."""
     alert.next_call_at = None
-    messaging.cancel(session, prefix=calls_prefix(alert), at=at)
-
-
-def calls_prefix(alert: Alert) -> str:
-    """What the effect keys of all messages about this alert begin with."""
-    return f"alert:{alert.public_id}:"
+    messaging.cancel(session, alert_id=alert.id, at=at)
 
 
 def _enter(

@@ -64,8 +64,10 @@ def cancel(
     at: dt.datetime,
     prefix: str | None = None,
     contact_id: int | None = None,
+    alert_id: int | None = None,
 ) -> int:
-    """Take back what was not sent yet: these keys, every key that begins with `prefix`, all to a contact.
+    """Take back what was not sent yet: these keys, every key that begins with `prefix`, all to a contact or about an
+    alert.
 
     Returns how many. A message that is with its transport at this moment can still arrive.
     """
@@ -74,6 +76,8 @@ def cancel(
         which.append(Message.effect_key.startswith(prefix, autoescape=True))
     if contact_id is not None:
         which.append(Message.contact_id == contact_id)
+    if alert_id is not None:
+        which.append(Message.alert_id == alert_id)
     statement = update(Message).where(Message.state == WAITING, or_(*which))
     result = session.execute(
         statement.values(state=CANCELLED, ended_at=at).returning(Message.id),

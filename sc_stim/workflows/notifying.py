@@ -97,13 +97,13 @@ def _call(
 ) -> None:
     called_at = alert.called_at or alert.opened_at
     due = escalation.due(Call(alert.severity, called_at, alert.calls_done), arranged.rule, at)
+    title, body = _text(session, alert, arranged, public_url)
     for step in due.steps:
         for tell in step.tells:
             contact = arranged.contacts[tell.person]
-            title, body = _text(session, alert, arranged, public_url)
             messaging.owe(
                 session, clinic_id=alert.clinic_id, channel=contact.channel, address=contact.address, title=title,
-                effect_key=f"{alerts.calls_prefix(alert)}{alert.call_round}:{step.index}:{contact.id}",
+                effect_key=f"alert:{alert.public_id}:{alert.call_round}:{step.index}:{contact.id}",
                 body=body, at=at, kind=KIND, due_at=tell.at, alert_id=alert.id, contact_id=contact.id,
             )  # fmt: skip
         event = alerts.CALL if step.first else Event.ESCALATE

@@ -90,9 +90,11 @@ class Matcher:
             identifiers = {condition.identifier, _ANY if condition.identifier else ""}
             for lot, identifier in product(lots, identifiers):
                 rows[(condition.model, lot, identifier), condition.made].append(condition)
-        self._groups: dict[tuple[str, str, str], list[_Group]] = defaultdict(list)
-        for (key, made), members in rows.items():
-            self._groups[key].append(_group(made, members))
+        self._groups: dict[str, dict[tuple[str, str], list[_Group]]] = {}  # by model, then lot and identifier
+        for ((model, *rest), made), members in rows.items():
+            groups = self._groups.setdefault(model, {})
+            groups.setdefault((rest[0], rest[1]), []).append(_group(made, members))
+        self._models: dict[tuple[str, ...], list[str]] = {}  # those of our models' names that the list names
 
     def match(self, device: Candidate) -> Match | None:
         """The first line that certainly means the device, else one that cannot be excluded, else None."""
@@ -110,15 +112,17 @@ class Matcher:
         return best
 
     def _looked_up(self, device: Candidate) -> Iterator[tuple[_Group, tuple[str, ...]]]:
-        models = dict.fromkeys((*map(normal, device.models), ""))
+        models = self._models.get(device.models)
+        if models is None:
+            names = dict.fromkeys((*map(normal, device.models), ""))
+            models = self._models[device.models] = [name for name in names if name in self._groups]
+        if not models:
+            return
         lots = ("", normal(device.lot) or _ANY) if device.lot else ("", _ANY)
         identifiers = ("", normal(device.identifier) or _ANY) if device.identifier else ("", _ANY)
-        for key in product(models, lots, identifiers):
-            missing = tuple(
-                name for name, value in zip(("lot", "identifier"), key[1:], strict=True) if value == _ANY
-            )
-            for group in self._groups.get(key, ()):
-                yield group, missing
+        for model, lot, identifier in product(models, lots, identifiers):
+            for group in self._groups[model].get((lot, identifier), ()):
+                yield group, ("lot",) * (lot == _ANY) + ("identifier",) * (identifier == _ANY)
 
 
 def names_nobody_bears(recall: RecallList, names: Iterable[str]) -> list[str]:

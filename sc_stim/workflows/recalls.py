@@ -17,7 +17,7 @@ from sc_stim.clinical.recall import Candidate, Match, Matcher, names_nobody_bear
 from sc_stim.clinical.recall_list import NotUnderstood, RecallList, read_list
 from sc_stim.clinical.reference import load
 from sc_stim.devices.catalogue import UnknownModel, find_model
-from sc_stim.models import Device, Recall, RecallListVersion, RecallOutreach, RecallOutreachEntry
+from sc_stim.models import Alert, Device, Recall, RecallListVersion, RecallOutreach, RecallOutreachEntry
 from sc_stim.models.base import new_public_id
 from sc_stim.models.recall import MATCHED, NOT_EXCLUDED, counts_of, open_recalls_of
 from sc_stim.workflows import alerts, audit
@@ -50,6 +50,8 @@ def preview(session: Session, clinic_id: int, text: str) -> Preview:
     recall = _read(text)
     matcher, seen = Matcher(recall.conditions), Preview(len(recall.conditions))
     names: set[str] = set()
+    matched: dict[int, Match] = {}
+    not_excluded: dict[int, Match] = {}
     found = itertools.chain.from_iterable(_candidates(session, clinic_id))
     for device_id, explanted, candidate in found:
         names.update(candidate.models)
@@ -59,11 +61,11 @@ def preview(session: Session, clinic_id: int, text: str) -> Preview:
         if explanted:
             seen.explanted_count += 1
         elif match.certain:
-            seen.matched_count += 1
-            _show(session, seen.matched, device_id, match)
+            matched[device_id] = match
         else:
-            seen.not_excluded_count += 1
-            _show(session, seen.not_excluded, device_id, match)
+            not_excluded[device_id] = match
+    seen.matched_count, seen.not_excluded_count = len(matched), len(not_excluded)
+    seen.matched, seen.not_excluded = _shown(session, matched), _shown(session, not_excluded)
     seen.unread = [asdict(line) for line in recall.unread]
     seen.models_not_here = names_nobody_bears(recall, names)
     return seen
@@ -159,6 +161,7 @@ def match_devices(
     return {}
 
 
+@cache
 def names_of(device_model: str, manufacturer: str) -> tuple[str, ...]:
     """Every name a model goes by on a manufacturer's list: its own, with the maker's, and its catalogue numbers."""
     return (device_model, f"{manufacturer} {device_model}", *_catalogue_numbers(device_model))
@@ -312,11 +315,13 @@ def _tell(session: Session, device_ids: Sequence[int], at: dt.datetime) -> None:
     """An alert for each device as long as outreach about it is left. One that only cannot be excluded is work on the
     list, but no alert."""
     left = open_recalls_of(session, device_ids)
+    about = Alert.device_id.in_(device_ids), Alert.condition == CONDITION, Alert.open_key.is_not(None)
+    alerted = set(session.scalars(select(Alert.device_id).where(*about)))
     for device in session.scalars(select(Device).where(Device.id.in_(device_ids)).order_by(Device.id)).all():
         certain = [row for row in left[device.id] if row.match == MATCHED]
         for row in certain:
             alerts.raise_alert(session, _condition(device, row, certain), at=at)
-        if not certain:
+        if not certain and device.id in alerted:
             key = alerts.open_key(CONDITION, device_id=device.id, patient_id=device.patient_id)
             alerts.return_to_normal(session, key, at=at)
 
@@ -340,10 +345,11 @@ def _condition(device: Device, row: RecallOutreach, certain: Sequence[RecallOutr
     )
 
 
-def _show(session: Session, shown: list[tuple[Device, Match]], device_id: int, match: Match) -> None:
-    if len(shown) < MOST_SHOWN:
-        wanted = select(Device).where(Device.id == device_id).options(joinedload(Device.patient))
-        shown.append((session.scalars(wanted).one(), match))
+def _shown(session: Session, found: dict[int, Match]) -> list[tuple[Device, Match]]:
+    """The first of them, with their patients."""
+    ids = list(itertools.islice(found, MOST_SHOWN))
+    wanted = select(Device).where(Device.id.in_(ids)).options(joinedload(Device.patient)).order_by(Device.id)
+    return [(device, found[device.id]) for device in session.scalars(wanted)]
 
 
 @cache

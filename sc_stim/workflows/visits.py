@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 from sc_stim.clinical.slots import shipped_rules
 from sc_stim.models import Alert, Appointment, Fill, Forecast, Message
 from sc_stim.models.appointment import BOOKED, CANCELLED, DONE, MISSED
+from sc_stim.models.base import among
 from sc_stim.models.device import fills_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows import alerts, messaging, reminders
@@ -45,7 +46,7 @@ def missed_since_fill(session: Session, device_ids: Collection[int]) -> dict[int
     last_fill = select(func.max(Fill.at)).where(Fill.device_id == Appointment.device_id, not_replaced(Fill))
     after = func.coalesce(Appointment.starts_at > last_fill.scalar_subquery(), True)
     missed = select(Appointment.device_id).where(
-        Appointment.device_id.in_(device_ids), Appointment.state == MISSED, after
+        among(session, Appointment.device_id, device_ids), Appointment.state == MISSED, after
     )
     return dict(Counter(session.scalars(missed)))
 
@@ -78,7 +79,7 @@ def _visits(session: Session, device_ids: Collection[int]) -> Mapping[int, list[
     """By pump, in the order in which they were booked."""
     statement = (
         select(Appointment)
-        .where(Appointment.device_id.in_(device_ids))
+        .where(among(session, Appointment.device_id, device_ids))
         .order_by(Appointment.device_id, Appointment.id)
         .options(joinedload(Appointment.device), joinedload(Appointment.patient))
     )
@@ -178,13 +179,17 @@ def _forget_made_up(
 
 def _standing(session: Session, device_ids: Collection[int]) -> dict[tuple[int, str], str]:
     statement = select(Alert.device_id, Alert.condition, Alert.open_key).where(
-        Alert.device_id.in_(device_ids), Alert.condition.in_(CONDITIONS), Alert.open_key.is_not(None)
+        among(session, Alert.device_id, device_ids),
+        Alert.condition.in_(CONDITIONS),
+        Alert.open_key.is_not(None),
     )
     return {(device_id, name): key for device_id, name, key in session.execute(statement)}
 
 
 def _refill_by(session: Session, device_ids: Collection[int]) -> dict[int, dt.date | None]:
-    statement = select(Forecast.device_id, Forecast.refill_by).where(Forecast.device_id.in_(device_ids))
+    statement = select(Forecast.device_id, Forecast.refill_by).where(
+        among(session, Forecast.device_id, device_ids)
+    )
     return dict(session.execute(statement).all())
 
 

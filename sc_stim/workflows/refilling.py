@@ -70,35 +70,27 @@ def record_fill(
     that takes effect with the visit, by somebody who may prescribe
     """
     values = dict(values)
-    prescribe, bridge = values.pop("prescribe", None), values.pop("bridge", None)
-    answers = values.pop("checklist", None)
-    if prescribe and replaces:
+    beside = {name: values.pop(name, None) for name in ("prescribe", "bridge")}
+    answers = values.pop("checklist", None) or {}
+    if beside["prescribe"] is not None and replaces:
         raise FieldRefused("prescribe", "a correction changes no prescription: prescribe by itself")
     wrong = find_fill(session, pump, replaces) if replaces else None
     if replaces is not None and wrong is None:
         raise FieldRefused("replaces", "this pump has no such fill")
     _check_fill(pump, values, at)
-    _check_answers(answers or {})
+    _check_answers(answers)
     fill = Fill(
         clinic_id=actor.clinic_id,
         device_id=pump.id,
         performed_by_id=actor.user_id,
         replaces_id=wrong.id if wrong else None,
-        checklist=_answered(actor, answers or {}, at) if answers else None,
+        checklist=_answered(actor, answers, at) or None,
         created_at=at,
         **values,
     )
     _judge_fill(session, pump, fill, wrong)
     _add_once(session, fill)
-    if prescribe:
-        setting, _ = prescribing.prescribe(
-            session, actor, pump, {"effective_at": fill.at, **prescribe}, at=at
-        )
-        fill.setting_id = setting.id
-    if bridge:
-        fill.bridge = bridge_of_visit(session, pump, fill, bridge)
-    fill.flags = [*fill.flags, *(not_as_prescribed(session, fill) and [NOT_AS_PRESCRIBED])]
-    session.flush()
+    _put_beside(session, actor, pump, fill, beside, at)
     if wrong:
         _judge_later(session, pump, min(fill.at, wrong.at))
     refill_alerts.keep(session, pump, fill, wrong, at=at)
@@ -107,6 +99,21 @@ def record_fill(
     record_about(session, actor, action, pump, detail, at=at)
     _ask_about(session, pump, at, since=min(fill.at, wrong.at) if wrong else fill.at)
     return fill
+
+
+def _put_beside(
+    session: Session, actor: Actor, pump: Device, fill: Fill, beside: Values, at: dt.datetime
+) -> None:
+    """What belongs to the visit besides the fill, and whether the pump was programmed as prescribed by then."""
+    if beside["prescribe"] is not None:
+        values = {"effective_at": fill.at, **beside["prescribe"]}
+        setting, _ = prescribing.prescribe(session, actor, pump, values, at=at)
+        fill.setting_id = setting.id
+    if beside["bridge"] is not None:
+        fill.bridge = bridge_of_visit(session, pump, fill, beside["bridge"])
+    if not_as_prescribed(session, fill):
+        fill.flags = [*fill.flags, NOT_AS_PRESCRIBED]
+    session.flush()
 
 
 def find_fill(session: Session, pump: Device, public_id: uuid.UUID) -> Fill | None:

@@ -154,8 +154,7 @@ def test_a_bridge_that_cannot_be_computed_is_refused_by_name(
 ) -> None:
     pump = filled_pump(catheter_volume_ml=None)
     nurse = api(create_user(clinic=pump.patient.clinic, role="nurse"))
-    # An empty bridge names nothing to go by; `volume_ml` null says the same in an accepted form.
-    body = VISIT | {"drugs": drugs, "bridge": bridge or {"volume_ml": None}}
+    body = VISIT | {"drugs": drugs, "bridge": bridge}
     answer = nurse.post(f"/pumps/{pump.public_id}/fills", body)
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, field)
     assert len(read(select(Fill))) == 1

@@ -150,7 +150,6 @@ class FillSchema(Schema):
     drug_expires_on = Day(required=True, allow_none=True)
     flags = fields.List(fields.String(), required=True)
     reconciliation = fields.Nested(ReconciliationSchema, required=True, allow_none=True)
-    checklist = fields.List(fields.Nested(ChecklistStepSchema), required=True)
     programmed = fields.Nested(ProgrammedSchema, required=True, allow_none=True)
     bridge = fields.Nested(BridgeSchema, required=True, allow_none=True)
     note = fields.String(required=True, allow_none=True)
@@ -170,6 +169,7 @@ class FillEntrySchema(BesideRow, FillSchema):
 
     settings_before = fields.Nested(SettingSchema, required=True, allow_none=True)
     settings_after = fields.Nested(SettingSchema, required=True, allow_none=True)
+    checklist = fields.List(fields.Nested(ChecklistStepSchema), required=True)
 
 
 class WrittenDay(fields.String):

@@ -1,6 +1,6 @@
 """A figure: the runs it was measured in, what it must reach, and how it is shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
@@ -23,13 +23,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """`key` names it in the results, `reads` to a reader; `runs`: the value in each repeat, in their order."""
+    """`key` names it in the results, `reads` to a reader; `runs`: the value in each repeat, in their order.
+
+    `interval`: where the true value lies with 95 %, for what a random cohort showed.
+    """
 
     key: str
     reads: str
     unit: str
     runs: tuple[float, ...]
     target: Target | None = None
+    interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -52,12 +56,46 @@ class Figure:
         return {
             "key": self.key, "reads": self.reads, "unit": self.unit, "median": self.median, "min": min(self.runs),
             "max": max(self.runs), "runs": list(self.runs), "target": target, "verdict": self.verdict,
+            "interval": self.interval,
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         target = Target(**values["target"]) if values["target"] else None
-        return cls(values["key"], values["reads"], values["unit"], tuple(values["runs"]), target)
+        interval = tuple(values["interval"]) if values.get("interval") else None
+        return cls(values["key"], values["reads"], values["unit"], tuple(values["runs"]), target, interval)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What does not fit into figures: comparisons, and where it breaks. The first column is the row's name."""
+
+    key: str
+    reads: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "reads": self.reads,
+            "heads": list(self.heads),
+            "rows": [list(row) for row in self.rows],
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(values["key"], values["reads"], tuple(values["heads"]), tuple(map(tuple, values["rows"])))
+
+    @property
+    def words(self) -> set[int]:
+        """The columns that are not numbers: a cell without a digit."""
+        return {0} | {
+            at for row in self.rows for at, cell in enumerate(row) if cell and not any(map(str.isdigit, cell))
+        }
+
+    def as_text(self) -> str:
+        return f"\n{self.reads}\n{columns([self.heads, *self.rows], left=self.words)}"
 
 
 def ratios(above: Iterable[float], below: Iterable[float]) -> tuple[float, ...]:
@@ -93,13 +131,30 @@ def table(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
+def bars(figures: Iterable[Figure]) -> Table:
+    """What was reached of what must be, with intervals."""
+    rows = tuple(
+        (
+            figure.reads, shown(figure.median),
+            f"{shown(figure.interval[0])} - {shown(figure.interval[1])}" if figure.interval else "",
+            str(figure.target), figure.verdict,
+        )
+        for figure in figures
+        if figure.target
+    )  # fmt: skip
+    return Table("bars", "", ("measure", "figure", "95 %", "must reach", "verdict"), rows)
+
+
 def as_text(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns side by side; numbers to the right."""
-    rows = [HEADS, *rows]
+    return columns([HEADS, *rows], left=(0, 5, 6, 7))
+
+
+def columns(rows: Sequence[tuple[str, ...]], left: Collection[int]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(
-            cell.rjust(width) if 1 <= at <= 4 else cell.ljust(width)
+            cell.ljust(width) if at in left else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows

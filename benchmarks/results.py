@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Table
 
 FILE = Path(__file__).with_name("results.json")
-Block = dict[str, Any]  # title, measured, command, quick, took_s, others_busy_pct, machine, figures
+Block = dict[
+    str, Any
+]  # title, measured, command, quick, seed, size, took_s, others_busy_pct, machine, figures, tables
 
 
 def read(file: Path = FILE) -> dict[str, Block]:
@@ -23,3 +25,7 @@ def add(name: str, block: Block, file: Path = FILE) -> None:
 
 def figures(block: Block) -> list[Figure]:
     return [Figure.from_json(values) for values in block["figures"]]
+
+
+def tables(block: Block) -> list[Table]:
+    return [Table.from_json(values) for values in block.get("tables", ())]

@@ -1,10 +1,10 @@
 import pytest
 
-from benchmarks.figures import Figure, Target, as_text, percentile, ratios, shown, table
+from benchmarks.figures import Figure, Table, Target, as_text, percentile, ratios, shown, table
 
 
 def test_a_figure_survives_its_json_form() -> None:
-    figure = Figure("key", "reads", "ms", (3.0, 1.0, 2.0), Target(2.5, at_least=False))
+    figure = Figure("key", "reads", "ms", (3.0, 1.0, 2.0), Target(2.5, at_least=False), (1.5, 2.5))
     again = Figure.from_json(figure.to_json())
     assert again == figure
     assert (again.median, again.verdict) == (2.0, "reached")
@@ -59,3 +59,17 @@ def test_the_table_has_a_line_for_each_figure() -> None:
     assert heads.split() == ["median", "min", "max", "runs", "unit", "target"]
     assert first.split() == ["ours", "2,000", "1,000", "3,000", "2", "messages/s", ">=", "500", "reached"]
     assert second.split() == ["b", "1", "1", "1", "1"]
+
+
+def test_a_table_survives_its_json_form_and_puts_numbers_to_the_right() -> None:
+    one = Table(
+        "breaks",
+        "Where:",
+        ("pumps", "empty", "because"),
+        (("20 mL", "1.5", "it drifts"), ("40 mL", "12", "")),
+    )
+    assert Table.from_json(one.to_json()) == one
+    assert one.words == {0, 2}
+    assert one.as_text().splitlines()[1:] == [
+        "Where:", "pumps  empty  because", "20 mL    1.5  it drifts", "40 mL     12",
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import document, machine, results
-from benchmarks.figures import Figure, Target
+from benchmarks.figures import Figure, Table, Target
 
 
 class NoServers:
@@ -74,12 +75,74 @@ def test_the_page_gets_its_figures_between_its_words(tmp_path: Path) -> None:
     assert document.filled(filled, results.read(file)) == filled
 
 
-def test_the_page_of_the_project_shows_the_results_of_the_project() -> None:
-    page = document.PAGE.read_text()
-    assert document.filled(page, results.read()) == page, "run `python -m benchmarks --write-docs`"
+@pytest.mark.parametrize("page", document.PAGES, ids=lambda page: page.name)
+def test_the_pages_of_the_project_show_the_results_of_the_project(page: Path) -> None:
+    text = page.read_text()
+    assert document.filled(text, results.read()) == text, "run `python -m benchmarks --write-docs`"
 
 
 def test_every_bench_has_its_place_on_the_page() -> None:
-    page = document.PAGE.read_text()
+    page = document.PAGES[0].read_text()
     for name in command.BENCHES:
         assert f"<!-- figures: {name} -->" in page
+
+
+def test_every_table_has_its_place_on_a_page() -> None:
+    pages = "".join(page.read_text() for page in document.PAGES)
+    for name, block in results.read().items():
+        for one in results.tables(block):
+            assert f"<!-- table: {name} {one.key} -->" in pages
+
+
+@dataclass(frozen=True)
+class Drawn:
+    seed: int = 0
+
+
+@pytest.fixture
+def random_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(_stand: object, size: Drawn) -> Iterator[Figure | Table]:
+        yield Figure("share", "share", "", (0.5,), Target(0.4), (0.45, 0.55))
+        yield Figure("seed", "seed", "", (size.seed,))
+        yield Table("others", "Beside others:", ("rule", "share"), (("theirs", "0.3"),))
+
+    random = SimpleNamespace(TITLE="Drawn", FULL=Drawn(), QUICK=Drawn(), measure=measure)
+    monkeypatch.setattr(command, "Stand", NoServers)
+    monkeypatch.setattr(command, "BENCHES", {"drawn": random})
+    monkeypatch.setattr(machine, "WATCHED_S", 0)
+    monkeypatch.setattr(machine, "FSYNCS", 1)
+
+
+@pytest.mark.usefixtures("random_bench")
+def test_a_random_bench_draws_a_fresh_seed_and_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = []
+    for _ in range(2):
+        command.main(["--out", str(tmp_path / "results.json")])
+        seeds.append(results.read(tmp_path / "results.json")["drawn"]["seed"])
+    assert seeds[0] != seeds[1]
+    shown = capsys.readouterr().out
+    assert f"python -m benchmarks drawn --seed {seeds[1]}" in shown
+    assert "0.450 - 0.550" in shown
+
+
+@pytest.mark.usefixtures("random_bench")
+def test_a_seed_is_repeatable_by_option(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    command.main(["--seed", "77", "--out", str(file)])
+    block = results.read(file)["drawn"]
+    assert block["seed"] == 77
+    assert results.figures(block)[1].median == 77
+
+
+@pytest.mark.usefixtures("random_bench")
+def test_a_page_shows_intervals_and_tables_where_they_belong(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    command.main(["--seed", "77", "--out", str(file)])
+    page = "<!-- bars: drawn -->\n<!-- end -->\n<!-- table: drawn others -->\n<!-- end -->\n"
+    filled = document.filled(page, results.read(file))
+    assert "seed 77" in filled
+    assert "| share | 0.500 | 0.450 - 0.550 | >= 0.400 | reached |" in filled
+    assert "Beside others:" in filled
+    assert "| theirs | 0.3 |" in filled

@@ -289,6 +289,7 @@ def test_what_anybody_may_see_is_listed_here(app: Flask) -> None:
         "GET /api/docs",
         "GET /api/docs/static/<path:filename>",
         "GET /calendar/<token>.ics",
+        "GET /emergency/<token>",
         "GET /health/live",
         "GET /health/ready",
         "GET /metrics",

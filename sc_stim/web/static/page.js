@@ -50,8 +50,6 @@ if (live) {
 document.addEventListener("htmx:configRequest", (event) => {
   const by = event.detail.triggeringEvent
   if (by && by.type === "live") event.detail.headers["X-By-Itself"] = "live"
-  const token = document.querySelector("meta[name=csrf-token]")
-  if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token.content
 })
 
 // A session that has ended answers a part of a page with the sign-in page: go there as a whole.

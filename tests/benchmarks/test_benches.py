@@ -114,8 +114,10 @@ def test_forecasts_are_scaled_to_a_hundred_thousand() -> None:
 
 
 @pytest.fixture(scope="module")
-def judged_pain() -> list[Figure | Table]:
-    return list(pain.measure(None, pain.Size(patients=12, compared=3, slow=1, varied=2, seed=5)))
+def judged_pain() -> Iterator[list[Figure | Table]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pain, "VARIANTS", dict(list(VARIANTS.items())[:2]))
+        yield list(pain.measure(None, pain.Size(patients=12, compared=3, slow=1, varied=2, seed=5)))
 
 
 def test_the_pain_rule_is_judged_by_its_own_targets(judged_pain: list[Figure | Table]) -> None:
@@ -128,7 +130,7 @@ def test_the_pain_rule_is_judged_by_its_own_targets(judged_pain: list[Figure | T
 def test_every_comparator_stands_beside_ours_as_it_comes_and_tuned(judged_pain: list[Figure | Table]) -> None:
     tables = {one.key: one for one in judged_pain if isinstance(one, Table)}
     assert len(tables["comparison"].rows) == 1 + 2 * len(COMPARATORS)
-    assert [row[0] for row in tables["variants"].rows] == list(VARIANTS)
+    assert [row[0] for row in tables["variants"].rows] == list(VARIANTS)[:2]
     assert all(len(row) == len(table.heads) for table in tables.values() for row in table.rows)
 
 

@@ -45,7 +45,7 @@ def test_an_engineer_registers_a_pump_by_its_label(app: Flask, api: As) -> None:
     assert shown == {name: value for name, value in made.json.items() if name != "warnings"}
     (device,) = read(select(Device))
     assert actions_on(device) == ["device.create", "device.view"]
-    assert owed() == {("device", device.id), ("refill", device.id)}
+    assert owed() == {("device", device.id), ("recall", device.id), ("refill", device.id)}
 
 
 @both_databases

@@ -14,6 +14,7 @@ from benchmarks.stand import application
 from sc_stim import clock
 from sc_stim.extensions import db
 from sc_stim.models import Alert, Forecast, WorkItem
+from sc_stim.tasks.celery_app import collect_rarely
 from sc_stim.tasks.jobs import JUDGES
 from sc_stim.tasks.upkeep import ask_nightly
 from sc_stim.tasks.work import work_off
@@ -65,6 +66,7 @@ def judge_everybody() -> dict[str, float]:
 
 def main() -> None:
     job = json.load(sys.stdin)
+    collect_rarely()  # as a worker does
     with application(job["database_url"]):
         count_statements(db.engine)
         took = judge_everybody()

@@ -35,9 +35,10 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
-    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState", "EmergencyLink", "Fill",
-    "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead", "Message", "MessageAttempt",
-    "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel", "PainScore", "Patient",
-    "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
-    "RecallOutreachEntry", "Review", "ReviewPlan", "Shift", "StimulatorSample", "Treatment", "User", "WorkItem",
+    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState",
+    "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
+    "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel",
+    "PainScore", "Patient", "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
+    "RecallOutreachEntry", "Review", "ReviewPlan", "Shift", "StimulatorSample", "Treatment", "User",
+    "WorkItem",
 ]  # fmt: skip

@@ -103,7 +103,7 @@ def test_it_says_where_it_is_ready_and_who_may_sign_in(demo: RunningDemo) -> Non
 def test_every_part_reports_work_done(demo: RunningDemo) -> None:
     parts = requests.get(f"{demo.url}/health/ready", timeout=30).json()["parts"]
     assert {name for name, part in parts.items() if part["ok"]} == {
-        "database", "cache", "broker", "ingest", "worker", "beat",
+        "database", "cache", "broker", "ingest", "worker", "beat", "messages",
     }  # fmt: skip
 
 

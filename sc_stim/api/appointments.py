@@ -25,19 +25,16 @@ from sc_stim.api.schemas_appointments import (
     SlotQuerySchema,
 )
 from sc_stim.api.schemas_shared import seen
-from sc_stim.clinical import slots
-from sc_stim.clinical.slots import ClinicDiary, Due, Offer, Slot
+from sc_stim.clinical.slots import Offer, Slot
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
 from sc_stim.guard import actor
 from sc_stim.models import Appointment, ClinicResource, Device, scope
-from sc_stim.workflows import booking
+from sc_stim.workflows import booking, proposals
 from sc_stim.workflows.registry import record_about
 
 appointments = Resource("appointments", __name__, "Refill visits and the times that can be booked for them.")
 
-BEFORE: Final = dt.timedelta(days=21)
-AFTER: Final = dt.timedelta(days=7)
 LONGEST: Final = dt.timedelta(days=62)
 NO_PUMP: Final = "there is no such pump here"
 NO_RESOURCE: Final = "there is no such nurse or room here"
@@ -55,23 +52,18 @@ def list_slots(query: dict[str, Any], device_id: uuid.UUID) -> dict[str, Any]:
     record_about(db.session, actor(), "device.slots", pump, at=at)
     due = booking.due(db.session, pump, at)
     today = at.astimezone(ZoneInfo(g.user.clinic.time_zone)).date()
-    first, last = _days(query, today, due)
-    until = max(last, today + BEFORE)
-    diary = booking.clinic_diary(db.session, g.user.clinic, min(first, today), until)
-    names = _names(diary)
-    offered = slots.offers(first, last, at, diary, due)
-    best = slots.best_slot(offered, due)
-    nothing_safe = best is None and (due.refill_by is None or due.refill_by <= last)
-    soonest = slots.soonest_slot(today, until, at, diary) if nothing_safe else None
+    first, last = _days(query, proposals.usual_days(due, today))
+    found = proposals.propose(db.session, g.user.clinic, due, first, last, at=at)
+    names = found.resources
     return {
         "device_id": pump.public_id,
         "time_zone": g.user.clinic.time_zone,
         "refill_by": due.refill_by,
         "binding_clock": due.binding_clock,
         "refused": due.refused,
-        "best": _slot(best, names) if best else None,
-        "soonest": _slot(soonest, names) if soonest else None,
-        "days": [_day(offer, names) for offer in offered],
+        "best": _slot(found.best, names) if found.best else None,
+        "soonest": _slot(found.soonest, names) if found.soonest else None,
+        "days": [_day(offer, names) for offer in found.days],
     }
 
 
@@ -164,23 +156,15 @@ def _selected(statement: Any, query: Mapping[str, Any]) -> Any:
     return statement
 
 
-def _days(query: Mapping[str, dt.date], today: dt.date, due: Due) -> tuple[dt.date, dt.date]:
-    """The days around the refill-by date, from today on, or those that were asked for."""
-    around = max(due.refill_by or today, today)
-    first = query.get("first", max(today, around - BEFORE))
-    last = query.get("last", max(around, first) + AFTER)
+def _days(query: Mapping[str, dt.date], usual: tuple[dt.date, dt.date]) -> tuple[dt.date, dt.date]:
+    """Those that were asked for, else the usual ones."""
+    first = query.get("first", usual[0])
+    last = query.get("last", max(usual[1], first + proposals.AFTER))
     if last < first:
         raise Invalid("to", "must not be before from")
     if last - first > LONGEST:
         raise Invalid("to", f"must be at most {LONGEST.days} days after from")
     return first, last
-
-
-def _names(diary: ClinicDiary) -> dict[int, ClinicResource]:
-    keys = [one.key for one in diary.diaries]
-    return {
-        row.id: row for row in db.session.scalars(select(ClinicResource).where(ClinicResource.id.in_(keys)))
-    }
 
 
 def _day(offer: Offer, names: Mapping[int, ClinicResource]) -> dict[str, Any]:

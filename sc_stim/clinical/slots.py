@@ -183,6 +183,13 @@ def soonest_slot(first: date, last: date, at: datetime, clinic: ClinicDiary) -> 
     return None
 
 
+def every_slot(day: date, clinic: ClinicDiary) -> tuple[Slot, ...]:
+    """What the day could hold: every slot, free or not, of all who are there; none when the clinic is closed."""
+    if why_closed(day, clinic) is not None:
+        return ()
+    return tuple(sorted(slot for diary in clinic.diaries for slot in _slots(day, diary, clinic)))
+
+
 def why_closed(day: date, clinic: ClinicDiary) -> NotOffered | None:
     """Why the whole clinic is closed on this day; None when it is open."""
     if day in clinic.closures:
@@ -248,12 +255,18 @@ def _why_not_this_day(day: date, at: datetime, clinic: ClinicDiary, due: Due) ->
 
 
 def _free(day: date, at: datetime, diary: Diary, clinic: ClinicDiary) -> Iterator[Slot]:
+    for slot in _slots(day, diary, clinic):
+        taken = any(_overlap(slot.starts_at, slot.ends_at, *busy) for busy in diary.busy)
+        if slot.starts_at > at and not taken:
+            yield slot
+
+
+def _slots(day: date, diary: Diary, clinic: ClinicDiary) -> Iterator[Slot]:
     if diary.absence(day) is not None:
         return
     for starts_at, ends_at in _grid(day, diary, clinic.zone):
-        if starts_at > at and not any(_overlap(starts_at, ends_at, *busy) for busy in diary.busy):
-            local = starts_at.astimezone(clinic.zone)
-            yield Slot(starts_at, ends_at, diary.key, local.date(), local.time().replace(fold=0), local.fold)
+        local = starts_at.astimezone(clinic.zone)
+        yield Slot(starts_at, ends_at, diary.key, local.date(), local.time().replace(fold=0), local.fold)
 
 
 def _grid(day: date, diary: Diary, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:

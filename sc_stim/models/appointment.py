@@ -1,6 +1,8 @@
 """Booked visits: when the clinic is open, who or what is booked, the appointments, and the calendar feeds of them."""
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -8,13 +10,17 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    Row,
     String,
     Text,
     and_,
+    or_,
+    select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
+from sc_stim.access import in_clinic
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Key, PublicId, UtcDateTime, Versioned
 from sc_stim.models.clinic import Clinic, User
@@ -171,3 +177,23 @@ class CalendarFeed(db.Model):
 def booked_for_device() -> ColumnElement[bool]:
     """The join of a Device with its booked appointment, of which there is at most one."""
     return and_(Appointment.device_id == Device.id, Appointment.state == BOOKED)
+
+
+def pumps_without_visit(session: Session, clinic_id: int, until: dt.date) -> Sequence[Row[Any]]:
+    """(Device, Patient or None, Forecast, Appointment or None) of pumps to refill by `until` with no visit in time.
+
+    The appointment is one that is booked too late.
+    """
+    statement = (
+        select(Device, Patient, Forecast, Appointment)
+        .join(Forecast, Forecast.device_id == Device.id)
+        .outerjoin(Patient, Patient.id == Device.patient_id)
+        .outerjoin(Appointment, booked_for_device())
+        .where(
+            Device.in_use,
+            Forecast.refill_by <= until,
+            or_(Appointment.id.is_(None), Appointment.day > Forecast.refill_by),
+        )
+    )
+    order = (Forecast.refill_by, Device.id)
+    return session.execute(in_clinic(statement, Device, clinic_id).order_by(*order)).all()

@@ -7,17 +7,17 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event
-from sqlalchemy import Row, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from sc_stim.access import allowed, in_clinic
 from sc_stim.clinical.slots import shipped_rules
 from sc_stim.models import Appointment, CalendarFeed, ClinicResource, Device, Forecast, Patient
-from sc_stim.models.appointment import BOOKED, CANCELLED
+from sc_stim.models.appointment import CANCELLED, pumps_without_visit
 from sc_stim.workflows import audit
 from sc_stim.workflows.accounts import digest
 from sc_stim.workflows.audit import Actor
@@ -89,7 +89,9 @@ def render(session: Session, feed: CalendarFeed, *, at: dt.datetime) -> tuple[by
     """The calendar, and a tag that is the same while nothing in it changes but the time it was made at."""
     events = [_visit(row, feed) for row in _appointments(session, feed, at)]
     if feed.resource_id is None:
-        events += [_due(*row, feed) for row in _pumps_due(session, feed, at)]
+        until = at.astimezone(ZoneInfo(feed.clinic.time_zone)).date() + DUE_WITHIN
+        rows = pumps_without_visit(session, feed.clinic_id, until)
+        events += [_due(device, patient, forecast, feed) for device, patient, forecast, _ in rows]
     body: bytes = _calendar(feed, events).to_ical()
     stamped = (b"DTSTAMP", b"LAST-MODIFIED")
     lasting = b"\n".join(line for line in body.splitlines() if not line.startswith(stamped))
@@ -106,22 +108,6 @@ def _appointments(session: Session, feed: CalendarFeed, at: dt.datetime) -> Sequ
         statement = statement.where(Appointment.resource_id == feed.resource_id)
     nested = joinedload(Appointment.resource), joinedload(Appointment.patient)
     return session.scalars(statement.order_by(Appointment.starts_at, Appointment.id).options(*nested)).all()
-
-
-def _pumps_due(session: Session, feed: CalendarFeed, at: dt.datetime) -> Sequence[Row[Any]]:
-    """(Device, Patient or None, Forecast) of pumps to fill soon or overdue, with no visit booked in time."""
-    today = at.astimezone(ZoneInfo(feed.clinic.time_zone)).date()
-    in_time = select(Appointment.device_id).where(
-        Appointment.state == BOOKED, Appointment.device_id == Device.id, Appointment.day <= Forecast.refill_by
-    )
-    statement = (
-        select(Device, Patient, Forecast)
-        .join(Forecast, Forecast.device_id == Device.id)
-        .outerjoin(Patient, Patient.id == Device.patient_id)
-        .where(Device.in_use, Forecast.refill_by <= today + DUE_WITHIN, ~in_time.exists())
-    )
-    order = (Forecast.refill_by, Device.id)
-    return session.execute(in_clinic(statement, Device, feed.clinic_id).order_by(*order)).all()
 
 
 def _visit(row: Appointment, feed: CalendarFeed) -> Event:

@@ -15,13 +15,7 @@ from sc_stim.api.http import Resource, find_or_404, shown_once
 from sc_stim.api.schemas_devices import CredentialSchema
 from sc_stim.devices import topics
 from sc_stim.devices.credentials import issue, revoke
-from sc_stim.devices.mqtt_admin import (
-    BrokerAdmin,
-    BrokerRefused,
-    BrokerUnavailable,
-    DatabaseCredentials,
-    MosquittoAdmin,
-)
+from sc_stim.devices.mqtt_admin import BrokerAdmin, BrokerRefused, BrokerUnavailable, admin_of
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Device
@@ -62,11 +56,6 @@ def _broker() -> Iterator[BrokerAdmin]:
     """Who tells the broker; 503 when it does not do it."""
     settings = current_app.config["SETTINGS"]
     try:
-        if settings.broker_admin_url == "embedded":
-            yield DatabaseCredentials()
-        else:
-            yield MosquittoAdmin(
-                settings.broker_admin_url, ca_file=settings.mqtt_ca_file, timeout_s=BROKER_TIMEOUT_S
-            )
+        yield admin_of(settings.broker_admin_url, ca_file=settings.mqtt_ca_file, timeout_s=BROKER_TIMEOUT_S)
     except (BrokerUnavailable, BrokerRefused) as error:
         raise ServiceUnavailable(BROKER_AWAY, retry_after=BROKER_TIMEOUT_S) from error

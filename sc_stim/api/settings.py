@@ -63,19 +63,13 @@ def _doses(device: Device, at: dt.datetime) -> dict[str, Any]:
 
 
 def _comparison(device: Device, in_force: DeviceSetting | None) -> dict[str, Any]:
-    """`mismatch` is None where there is nothing to compare: a report from before the prescription says nothing."""
+    """`mismatch` is None where there is nothing to compare."""
     state = device.state
-    body: dict[str, Any] = {
+    found = prescribing.compare(device.kind, in_force, state)
+    return {
         "in_force": in_force,
         "reported": state.sample if state else None,
         "reported_at": state.measured_at if state else None,
+        "mismatch": None if found is None else bool(found),
+        "differences": found or [],
     }
-    if (
-        in_force is None
-        or state is None
-        or state.measured_at is None
-        or state.measured_at < in_force.effective_at
-    ):
-        return body | {"mismatch": None, "differences": []}
-    found = prescribing.differences(device.kind, in_force, state.sample or {})
-    return body | {"mismatch": bool(found), "differences": found}

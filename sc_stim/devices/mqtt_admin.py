@@ -149,6 +149,13 @@ class _Session:
         return heard
 
 
+def admin_of(url: str, *, ca_file: str | None = None, timeout_s: float = 30) -> BrokerAdmin:
+    """Who tells the broker at ``url``; ``embedded`` is the one that reads the rows itself."""
+    if url == "embedded":
+        return DatabaseCredentials()
+    return MosquittoAdmin(url, ca_file=ca_file, timeout_s=timeout_s)
+
+
 def _check(answers: list[Json], harmless: tuple[str, ...]) -> None:
     errors = {
         f"{a['command']}: {a['error']}" for a in answers if a.get("error") and a["error"] not in harmless

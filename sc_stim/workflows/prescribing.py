@@ -13,7 +13,7 @@ from sc_stim.clinical.pump_record import DrugInPump, PatternStep
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.clinical.units import flow_warning
 from sc_stim.devices.catalogue import UnknownModel, find_model, find_pump
-from sc_stim.models import Device, DeviceSetting
+from sc_stim.models import Device, DeviceSetting, DeviceState
 from sc_stim.models.device import fills_of
 from sc_stim.workflows import outbox
 from sc_stim.workflows.audit import Actor
@@ -91,6 +91,18 @@ def cautions_about(session: Session, device: Device, values: Values) -> list[Cau
         found += _emptied_too_soon(device, values)
         found += _doses(session, device, values)
     return found
+
+
+def compare(kind: str, in_force: DeviceSetting | None, state: DeviceState | None) -> list[Difference] | None:
+    """What a device reports otherwise than prescribed, none where it agrees.
+
+    None where there is nothing to compare: a report from before the prescription says nothing about it.
+    """
+    if in_force is None or state is None or state.measured_at is None:
+        return None
+    if state.measured_at < in_force.effective_at:
+        return None
+    return differences(kind, in_force, state.sample or {})
 
 
 def differences(kind: str, prescribed: DeviceSetting, reported: Values) -> list[Difference]:

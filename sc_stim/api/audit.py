@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any, Final
 
-from flask import Response, current_app, g, request
+from flask import Response, g, request
 from marshmallow import fields, validate
 from sqlalchemy import Select, func, select
 
@@ -17,8 +17,10 @@ from sc_stim.api.http import Resource
 from sc_stim.api.http import audit as note
 from sc_stim.api.paging import page, page_of
 from sc_stim.extensions import db
+from sc_stim.guard import actor
 from sc_stim.models import AuditEntry, User
-from sc_stim.workflows.audit import verify_clinic
+from sc_stim.models.audit import trail
+from sc_stim.workflows.audit import verify_on_record
 
 audit = Resource("audit", __name__, "Who saw, did and changed what.")
 
@@ -82,30 +84,21 @@ def list_audit(query: dict[str, Any]) -> Any:
 @audit.response(200, VerificationSchema)
 def verify_audit() -> dict[str, Any]:
     """Check that no entry was changed, removed, inserted or moved."""
-    clinic_id = g.user.clinic_id
-    broken = verify_clinic(db.session, current_app.config["AUDIT_SEAL_KEY"], clinic_id)
-    entries = db.session.scalar(in_clinic(select(func.count(AuditEntry.id)), AuditEntry, clinic_id))
-    note("audit.verify", intact=broken is None)
+    at = clock.now()
+    entries = db.session.scalar(in_clinic(select(func.count(AuditEntry.id)), AuditEntry, g.user.clinic_id))
+    broken = verify_on_record(db.session(), actor(), at=at)
     return {
         "intact": broken is None,
         "entries": entries,
         "broken_at": broken.number if broken else None,
         "reason": broken.reason if broken else None,
-        "checked_at": clock.now(),
+        "checked_at": at,
     }
 
 
 def _selected(query: dict[str, Any]) -> Select[Any]:
-    statement = in_clinic(select(AuditEntry), AuditEntry, g.user.clinic_id)
-    for name in ("actor", "action", "subject"):
-        if name in query:
-            statement = statement.where(getattr(AuditEntry, name) == query[name])
-    if "since" in query:
-        statement = statement.where(AuditEntry.at >= query["since"])
-    if "until" in query:
-        statement = statement.where(AuditEntry.at < query["until"])
-    selected: Select[Any] = statement
-    return selected
+    wanted = {name: query.get(name) for name in ("since", "until", "actor", "action", "subject")}
+    return trail(g.user.clinic_id, **wanted)
 
 
 def _filters() -> dict[str, str]:

@@ -1,30 +1,25 @@
 """The signed-in person's own clinic: its zone, its calendar, its pharmacy's lead time."""
 
+import datetime as dt
 import uuid
-from typing import Any, Final
+from typing import Any
 
 from flask import g
 from marshmallow import fields, validate
-from sqlalchemy import select
-from sqlalchemy.orm.attributes import flag_modified
 
 from sc_stim import clock
-from sc_stim.access import in_clinic, requires
+from sc_stim.access import requires
 from sc_stim.api.fields import Day, Schema, Text, Whole
-from sc_stim.api.http import Resource, audit, find_or_404, find_to_edit
+from sc_stim.api.http import Resource, find_or_404, find_to_edit
 from sc_stim.api.paging import page_of
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
-from sc_stim.models import Clinic, ClinicClosure, Device
-from sc_stim.workflows import outbox
-from sc_stim.workflows.accounts import check_region
+from sc_stim.guard import actor
+from sc_stim.models import Clinic
+from sc_stim.workflows import clinics as keeping
+from sc_stim.workflows.clinics import MOST_CLOSURES
 
 clinics = Resource("clinics", __name__, "The clinic and the days on which it is closed.")
-
-# What a refill forecast reads: a change of one of these makes every pump's forecast anew.
-FORECAST_READS: Final = frozenset(
-    {"time_zone", "country", "subdivision", "pharmacy_lead_days", "refill_margin_days", "closures"}
-)
 
 
 class ClosureSchema(Schema):
@@ -46,7 +41,7 @@ class ClinicChangeSchema(Schema):
     refill_margin_days = Whole(0, 30)
     closures = fields.List(
         fields.Nested(ClosureSchema),
-        validate=validate.Length(max=1000),
+        validate=validate.Length(max=MOST_CLOSURES),
         metadata={
             "description": "All days on which no pump is filled, besides weekends and public holidays."
         },
@@ -92,29 +87,14 @@ def change_clinic(changes: dict[str, Any], clinic_id: uuid.UUID) -> Clinic:
     Forecasts of its pumps are made anew where dates or margins change.
     """
     clinic = find_to_edit(Clinic, clinic_id)
-    region = {
-        name: changes.get(name, getattr(clinic, name)) for name in ("time_zone", "country", "subdivision")
-    }
-    check_region(**region)
-    audit("clinic.change", "clinic", clinic.public_id, fields=sorted(changes))
-    closures = changes.pop("closures", None)
-    for name, value in changes.items():
-        setattr(clinic, name, value)
-    if closures is not None:
-        _replace_closures(clinic, closures)
-    if FORECAST_READS & (changes.keys() | ({"closures"} if closures is not None else set())):
-        pumps = in_clinic(select(Device.id), Device, clinic.id).filter_by(kind="pump", explanted_on=None)
-        outbox.ask(db.session, outbox.REFILL, db.session.scalars(pumps).all(), clock.now())
+    if "closures" in changes:
+        changes["closures"] = _by_day(changes["closures"])
+    keeping.change_clinic(db.session(), actor(), clinic, changes, at=clock.now())
     return clinic
 
 
-def _replace_closures(clinic: Clinic, closures: list[dict[str, Any]]) -> None:
-    """Keep the rows of days that stay: a unique day cannot be inserted before its old row is gone."""
+def _by_day(closures: list[dict[str, Any]]) -> dict[dt.date, str]:
     reasons = {closure["day"]: closure["reason"] for closure in closures}
     if len(reasons) < len(closures):
         raise Invalid("closures", "name a day twice")
-    clinic.closures = [closure for closure in clinic.closures if closure.day in reasons]
-    for closure in clinic.closures:
-        closure.reason = reasons.pop(closure.day)
-    clinic.closures += [ClinicClosure(day=day, reason=reason) for day, reason in sorted(reasons.items())]
-    flag_modified(clinic, "name")  # closures are part of what the version covers
+    return reasons

@@ -29,10 +29,9 @@ from sc_stim.api.schemas_escalation import (
 from sc_stim.clinical import escalation as rule
 from sc_stim.extensions import db, limiter
 from sc_stim.failures import Invalid
-from sc_stim.models import Contact, Ladder, Message, Shift, User, scope
-from sc_stim.models.base import new_public_id
-from sc_stim.workflows import messaging, notifying
-from sc_stim.workflows.transport import check_address
+from sc_stim.guard import actor
+from sc_stim.models import Contact, Message, Shift, User, scope
+from sc_stim.workflows import arranging, notifying
 
 escalation = Resource("escalation", __name__, "Whom alerts call that nobody has taken.")
 
@@ -55,13 +54,8 @@ def list_contacts(query: dict[str, Any]) -> Any:
 def create_contact(new: dict[str, Any]) -> Contact:
     """Create a contact."""
     user_id = new.pop("user_id")
-    contact = Contact(clinic_id=g.user.clinic_id, created_at=clock.now(), active=True, **new)
-    contact.user = None if user_id is None else _user(user_id)
-    _check(contact)
-    db.session.add(contact)
-    db.session.flush()
-    audit("contact.create", "contact", contact.public_id, channel=contact.channel)
-    return contact
+    values = {**new, "user": None if user_id is None else _user(user_id)}
+    return arranging.add_contact(db.session(), actor(), values, at=clock.now())
 
 
 @escalation.patch("/contacts/<uuid:contact_id>")
@@ -74,12 +68,7 @@ def change_contact(changes: dict[str, Any], contact_id: uuid.UUID) -> Contact:
     Messages that wait already keep the address they were made for; none is sent to a contact that is not active.
     """
     contact = find_to_edit(Contact, contact_id)
-    for name, value in changes.items():
-        setattr(contact, name, value)
-    _check(contact)
-    if not contact.active:
-        messaging.cancel(db.session(), at=clock.now(), contact_id=contact.id)
-    audit("contact.change", "contact", contact.public_id, fields=sorted(changes))
+    arranging.change_contact(db.session(), actor(), contact, changes, at=clock.now())
     return contact
 
 
@@ -90,14 +79,8 @@ def change_contact(changes: dict[str, Any], contact_id: uuid.UUID) -> Contact:
 @escalation.alt_response(429, response="TOO_MANY_REQUESTS")
 def send_test(contact_id: uuid.UUID) -> Message:
     """Send a test to this contact. What became of it stands among the messages."""
-    contact, key = find_or_404(Contact, contact_id), f"test:{new_public_id()}"
-    messaging.owe(
-        db.session(), clinic_id=contact.clinic_id, effect_key=key, channel=contact.channel, kind="test",
-        address=contact.address, title="Test of sc_stim", at=clock.now(), contact_id=contact.id,
-        body="This is a test. Alerts that nobody has taken would reach you here.",
-    )  # fmt: skip
-    audit("contact.test", "contact", contact.public_id)
-    return db.session.scalars(select(Message).where(Message.effect_key == key)).one()
+    contact = find_or_404(Contact, contact_id)
+    return arranging.send_test(db.session(), actor(), contact, at=clock.now())
 
 
 @escalation.get("/escalation")
@@ -114,19 +97,11 @@ def show_ladder() -> dict[str, Any]:
 @escalation.response(200, LadderSchema)
 def change_ladder(changes: dict[str, Any]) -> dict[str, Any]:
     """Set the clinic's own ladder. It holds at once, also for alerts that wait already."""
-    at, arranged = clock.now(), notifying.arrangements(db.session(), g.user.clinic_id)
+    arranged = notifying.arrangements(db.session(), g.user.clinic_id)
     must_match(arranged.ladder.version if arranged.ladder else 0)
-    ladder = arranged.ladder or Ladder(
-        clinic_id=g.user.clinic_id, steps=list(rule.default_steps()), with_patient=False
-    )
     if "steps" in changes:
-        ladder.steps = _stored(changes["steps"], arranged.contacts.keys())
-    ladder.with_patient = changes.get("with_patient", ladder.with_patient)
-    ladder.changed_at = at
-    db.session.add(ladder)
-    db.session.flush()
-    notifying.look_again(db.session(), g.user.clinic_id, at)
-    audit("escalation.change", "ladder", ladder.public_id, **changes | {"steps": ladder.steps})
+        changes["steps"] = [_stored(step) for step in changes["steps"]]
+    arranging.change_ladder(db.session(), actor(), arranged, changes, at=clock.now())
     return _shown(notifying.arrangements(db.session(), g.user.clinic_id))
 
 
@@ -157,15 +132,10 @@ def list_shifts(query: dict[str, Any]) -> Any:
 @escalation.response(201, ShiftSchema)
 def create_shift(new: dict[str, Any]) -> Shift:
     """Put a contact on call, once or every week."""
-    _check_shift(new)
     contact = scope.find(db.session, Contact, g.user.clinic_id, new.pop("contact_id"))
     if contact is None or not contact.active:
         raise Invalid("contact_id", "is no contact of the clinic that can be told")
-    shift = Shift(clinic_id=g.user.clinic_id, contact=contact, created_at=clock.now(), **new)
-    db.session.add(shift)
-    db.session.flush()
-    audit("shift.create", "shift", shift.public_id, contact=str(contact.public_id))
-    return shift
+    return arranging.add_shift(db.session(), actor(), contact, new, at=clock.now())
 
 
 @escalation.delete("/on-call/shifts/<uuid:shift_id>")
@@ -173,9 +143,7 @@ def create_shift(new: dict[str, Any]) -> Shift:
 @escalation.response(204)
 def delete_shift(shift_id: uuid.UUID) -> None:
     """Take a shift off the rota."""
-    shift = find_or_404(Shift, shift_id)
-    audit("shift.delete", "shift", shift.public_id, contact=str(shift.contact.public_id))
-    db.session.delete(shift)
+    arranging.remove_shift(db.session(), actor(), find_or_404(Shift, shift_id), at=clock.now())
 
 
 @escalation.get("/messages")
@@ -207,37 +175,10 @@ def _user(user_id: uuid.UUID) -> User:
     return user
 
 
-def _check(contact: Contact) -> None:
-    try:
-        check_address(contact.channel, contact.address)
-    except ValueError as error:
-        raise Invalid("address", str(error)) from error
-    if (contact.quiet_from is None) != (contact.quiet_to is None):
-        raise Invalid("quiet_to", "quiet hours have a beginning and an end: give both, or neither")
-    if contact.quiet_from is not None and contact.quiet_from == contact.quiet_to:
-        raise Invalid("quiet_to", "must differ from quiet_from, or nobody would ever be told")
-
-
-def _check_shift(new: dict[str, Any]) -> None:
-    once = [new[name] is not None for name in ("starts_at", "ends_at")]
-    weekly = [new[name] is not None for name in ("weekday", "from_time", "to_time")]
-    if all(once) == all(weekly) or any(once) == any(weekly):
-        raise Invalid("weekday", "give either starts_at and ends_at, or weekday, from_time and to_time")
-    if all(once) and new["starts_at"] >= new["ends_at"]:
-        raise Invalid("ends_at", "must be after starts_at")
-
-
-def _stored(steps: list[dict[str, Any]], known: Any) -> list[dict[str, Any]]:
-    """Steps in the order of their times, as `clinical.escalation.ladder_of` reads them."""
-    stored = []
-    for step in sorted(steps, key=lambda step: step["after_min"]):
-        contacts = [str(contact_id) for contact_id in step.pop("contact_ids")]
-        if not known >= set(contacts):
-            raise Invalid(
-                "steps", "names a contact that is none of the clinic's, or is told nothing any more"
-            )
-        stored.append({**step, "contacts": contacts})
-    return stored
+def _stored(step: dict[str, Any]) -> dict[str, Any]:
+    """As `clinical.escalation.ladder_of` reads it."""
+    contacts = [str(contact_id) for contact_id in step["contact_ids"]]
+    return {**{name: step[name] for name in ("after_min", "severities", "on_call")}, "contacts": contacts}
 
 
 def _shown(arranged: notifying.Arrangements) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 from flask import g, url_for
 from marshmallow import fields, validate
 from sqlalchemy import select
-from werkzeug.exceptions import Conflict
 
 from sc_stim import clock
 from sc_stim.access import ROLES, SIGNED_IN, in_clinic, requires
@@ -108,14 +107,7 @@ def change_user(changes: dict[str, Any], user_id: uuid.UUID) -> User:
     Nobody changes their own role or closes their own account, so a clinic always keeps an administrator.
     """
     user = find_to_edit(User, user_id)
-    changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
-    if user.id == g.user.id and changed.keys() & {"role", "active"}:
-        raise Conflict("Ask another administrator to change your own role or to close your account.")
-    for name, value in changed.items():
-        setattr(user, name, value)
-    if changed.get("active") is False:
-        accounts.end_sessions(db.session, user, clock.now())
-    audit("user.change", "user", user.public_id, **changed)
+    accounts.change_user(db.session(), actor(), user, changes, clock.now())
     return user
 
 

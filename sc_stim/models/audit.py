@@ -3,9 +3,10 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, LargeBinary, Select, String, UniqueConstraint, cast, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from sc_stim.access import in_clinic
 from sc_stim.extensions import db
 from sc_stim.models.base import BigKey, Key, UtcDateTime
 
@@ -24,7 +25,9 @@ class AuditEntry(db.Model):
     action: Mapped[str] = mapped_column(String(60))
     subject_kind: Mapped[str | None] = mapped_column(String(30))
     subject: Mapped[str | None] = mapped_column(String(60))
-    detail: Mapped[dict[str, Any]] = mapped_column(JSON)  # not JSONB, which rewrites numbers: the seal covers the text
+    detail: Mapped[dict[str, Any]] = mapped_column(
+        JSON
+    )  # not JSONB, which rewrites numbers: the seal covers the text
     encoding: Mapped[int] = mapped_column(default=1)
     previous_mac: Mapped[bytes] = mapped_column(LargeBinary(32))
     mac: Mapped[bytes] = mapped_column(LargeBinary(32))
@@ -39,3 +42,33 @@ class AuditHead(db.Model):
     number: Mapped[int] = mapped_column(BigKey)
     mac: Mapped[bytes] = mapped_column(LargeBinary(32))
     seal: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+def trail(
+    clinic_id: int,
+    *,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    about: str | None = None,
+) -> Select[tuple[AuditEntry]]:
+    """The entries of a clinic from `since` until before `until`; what is None does not narrow them.
+
+    about: an id that is the subject or that the detail names, as a view of a list names every patient on it
+    """
+    statement: Select[tuple[AuditEntry]] = in_clinic(select(AuditEntry), AuditEntry, clinic_id)
+    for column, value in (
+        (AuditEntry.actor, actor), (AuditEntry.action, action), (AuditEntry.subject, subject),
+    ):  # fmt: skip
+        if value is not None:
+            statement = statement.where(column == value)
+    if since is not None:
+        statement = statement.where(AuditEntry.at >= since)
+    if until is not None:
+        statement = statement.where(AuditEntry.at < until)
+    if about is not None:
+        named = cast(AuditEntry.detail, String).contains(about, autoescape=True)
+        statement = statement.where(or_(AuditEntry.subject == about, named))
+    return statement

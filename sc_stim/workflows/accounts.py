@@ -5,8 +5,9 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
@@ -123,6 +124,29 @@ def set_password(session: Session, actor: Actor, user: User, password: str, at: 
     user.password_hash = hash_password(password, user)
     end_sessions(session, user, at)
     audit.record(session, actor, "user.set_password", "user", user.public_id, at=at)
+
+
+def change_user(
+    session: Session, actor: Actor, user: User, changes: Mapping[str, Any], at: dt.datetime
+) -> None:
+    """Change name or role, close or open an account. Raises Conflict.
+
+    Nobody changes their own role or closes their own account, so a clinic always keeps an administrator.
+    """
+    changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+    if user.id == actor.user_id and changed.keys() & {"role", "active"}:
+        raise Conflict("Ask another administrator to change your own role or to close your account.")
+    for name, value in changed.items():
+        setattr(user, name, value)
+    if changed.get("active") is False:
+        end_sessions(session, user, at)
+    audit.record(session, actor, "user.change", "user", user.public_id, changed, at=at)
+
+
+def sign_out_everywhere(session: Session, actor: Actor, user: User, at: dt.datetime) -> None:
+    """End every session and token of a user, as after a lost telephone."""
+    end_sessions(session, user, at)
+    audit.record(session, actor, "user.sign_out", "user", user.public_id, at=at)
 
 
 def end_sessions(session: Session, user: User, at: dt.datetime) -> None:

@@ -114,6 +114,16 @@ def verify_clinic(session: Session, key: bytes, clinic_id: int) -> Break | None:
     return Break(clinic_id, number + 1, "the newest entries were cut off") if number < head.number else None
 
 
+def verify_on_record(session: Session, actor: Actor, *, at: dt.datetime) -> Break | None:
+    """Check the chain of the actor's clinic, and put on record that it was checked and what was found."""
+    broken = verify_clinic(session, actor.seal_key, actor.clinic_id)
+    detail = {"intact": broken is None} | (
+        {"broken_at": broken.number, "reason": broken.reason} if broken else {}
+    )
+    record(session, actor, "audit.verify", detail=detail, at=at)
+    return broken
+
+
 def _fault(key: bytes, entry: Any, number: int, previous_mac: bytes) -> str | None:
     if entry.number != number:
         return "is missing"

@@ -20,6 +20,8 @@ from sc_stim.web.words import number as said
 LONGEST_TEXT: Final = 2000
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}([.,]\d{1,9})?")
 
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:00)?")
+
 
 class Form:
     """`errors`: a sentence by field, in the order in which the fields were read."""
@@ -108,6 +110,16 @@ class Form:
             self.refuse(field, f"{name}: the clocks skip this hour on that day.")
             return None
         return moment
+
+    def time(self, field: str, name: str, *, needed: bool = False) -> dt.time | None:
+        """A time of the clinic's day, as a field of type time holds it."""
+        typed = self.text(field, name, needed=needed)
+        if typed is None:
+            return None
+        if not _TIME.fullmatch(typed):
+            self.refuse(field, f"{name} must be a time, as 09:30.")
+            return None
+        return dt.time.fromisoformat(typed[:5])
 
     def id(self, field: str, name: str, *, needed: bool = False) -> uuid.UUID | None:
         typed = self.text(field, name, needed=needed)

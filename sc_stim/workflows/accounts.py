@@ -180,10 +180,18 @@ def verify_password(user: User | None, password: str) -> bool:
 
 
 def sign_in(
-    session: Session, email: str, password: str, at: dt.datetime, *, seal_key: bytes, address: str | None
+    session: Session,
+    email: str,
+    password: str,
+    at: dt.datetime,
+    *,
+    seal_key: bytes,
+    address: str | None,
+    action: str = "session.sign_in",
 ) -> User | None:
     """The user, or None for a wrong e-mail or password, whichever it was. Both are audited; the caller commits both.
 
+    action: what the audit trail calls it, where it begins no session
     The e-mail typed is not recorded where no user has it: people type passwords into that field.
     """
     user = session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
@@ -191,8 +199,8 @@ def sign_in(
     by = Actor(INSTALLATION, "nobody", seal_key)
     if user is not None:
         by = Actor(user.clinic_id, str(user.public_id), seal_key, user.id)
-    action = "session.sign_in" if right else "session.sign_in_failed"
-    audit.record(session, by, action, "user", user and user.public_id, {"address": address}, at=at)
+    called = action if right else f"{action}_failed"
+    audit.record(session, by, called, "user", user and user.public_id, {"address": address}, at=at)
     if not right or user is None:
         return None
     if argon2id.check_needs_rehash(user.password_hash):

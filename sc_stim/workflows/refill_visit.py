@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,7 @@ from sc_stim.models.device import fills_of, setting_in_force
 from sc_stim.workflows.bridging import changed_concentrations
 from sc_stim.workflows.cautions import Caution
 from sc_stim.workflows.prescribing import FIELDS, cautions_about
-from sc_stim.workflows.refill_case import refill_case
+from sc_stim.workflows.refill_case import recorded, refill_case
 from sc_stim.workflows.refilling import expected_residual_ml, not_as_prescribed
 
 _SESSION: Final = ("session_opened", "session_closed")
@@ -59,6 +60,14 @@ def forecast_of(session: Session, pump: Device, at: dt.datetime) -> dict[str, An
         "doses": [] if isinstance(found, Refused) else found,
         "dose_unknown": found.detail if isinstance(found, Refused) else None,
     }
+
+
+def date_without_measuring(session: Session, pump: Device, fill: Fill, at: dt.datetime) -> dt.date | None:
+    """The date to refill by if nothing had been measured at this fill: what it showed moved the date from there."""
+    case = refill_case(session, [pump.id], at)[pump.id]
+    fills = tuple(replace(row, aspirated_ml=None) if row == recorded(fill) else row for row in case.fills)
+    judged = replace(case, fills=fills).forecast(at)
+    return None if isinstance(judged, Refused) else judged.refill_by
 
 
 def preparation(session: Session, pump: Device, at: dt.datetime) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 from sc_stim.workflows.registry import record_about
 
 __all__ = [
-    "RefillCase", "confirm_fill", "expected_residual_ml", "find_fill", "record_fill", "refill_case",
+    "RefillCase", "compared", "confirm_fill", "expected_residual_ml", "find_fill", "record_fill", "refill_case",
     "settings_around",
 ]  # fmt: skip
 
@@ -49,9 +49,16 @@ _NOT_AS_RECORDED: Final = "not what is on record: read again, and correct the re
 
 def expected_residual_ml(session: Session, pump: Device, at: dt.datetime) -> float | None:
     """What should be left by the programmed arithmetic if the pump is emptied now; None without fill or settings."""
-    case = refill_case(session, [pump.id], at)[pump.id]
-    judged = _reconcile(case, RecordedFill(at=at, filled_ml=0.0))
+    judged = compared(session, pump, at, aspirated_ml=0.0)  # the expectation does not depend on it
     return judged.expected_ml if judged else None
+
+
+def compared(
+    session: Session, pump: Device, at: dt.datetime, aspirated_ml: float, replaces: Fill | None = None
+) -> Reconciliation | None:
+    """What drawing out so much would show, before anything is on record; None without fill or settings before it."""
+    case = _case_without(session, pump, at, replaces)
+    return _reconcile(case, RecordedFill(at=at, filled_ml=0.0, aspirated_ml=aspirated_ml))
 
 
 def record_fill(
@@ -200,9 +207,7 @@ def _check_fill(pump: Device, values: Values, at: dt.datetime) -> None:
 
 def _judge_fill(session: Session, pump: Device, fill: Fill, replaces: Fill | None) -> None:
     """Set what the record expected, and the flags."""
-    case = refill_case(session, [pump.id], fill.at)[pump.id]
-    if replaces is not None:
-        case = replace(case, fills=tuple(row for row in case.fills if row != recorded(replaces)))
+    case = _case_without(session, pump, fill.at, replaces)
     if any(row.at == fill.at for row in case.fills):
         raise Conflict("a fill of this moment is on record already: correct it by a fill that replaces it")
     judged = _reconcile(case, recorded(fill))
@@ -213,6 +218,14 @@ def _judge_fill(session: Session, pump: Device, fill: Fill, replaces: Fill | Non
     fill.reconciliation = _as_json(judged, flags) if judged and fill.aspirated_ml is not None else None
     of_drugs = _drug_flags(fill, ZoneInfo(case.timezone))
     fill.flags = list(dict.fromkeys([*(flag.name for flag in flags), *of_drugs]))
+
+
+def _case_without(session: Session, pump: Device, at: dt.datetime, replaces: Fill | None) -> RefillCase:
+    """The record, without the fill that is being corrected."""
+    case = refill_case(session, [pump.id], at)[pump.id]
+    if replaces is None:
+        return case
+    return replace(case, fills=tuple(row for row in case.fills if row != recorded(replaces)))
 
 
 def _judge_later(session: Session, pump: Device, since: dt.datetime) -> None:

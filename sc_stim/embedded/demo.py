@@ -26,9 +26,10 @@ from sc_stim.app import create_app
 from sc_stim.embedded import broker, cache, seed
 from sc_stim.embedded.supervisor import Supervisor
 from sc_stim.extensions import db
-from sc_stim.models import User, WorkItem
+from sc_stim.models import Device, User, WorkItem
 from sc_stim.settings import Settings, variable
 from sc_stim.tasks import upkeep
+from sc_stim.workflows import refilling
 from simulators import scenario
 
 SCENARIO = "demo"
@@ -189,8 +190,10 @@ class Demo:
         self._wait(arrived, "the history")
 
     def _ask_for_judgements(self, settings: Settings) -> None:
-        """The nightly round, without waiting for the night."""
+        """The nightly round, without waiting for the night; and what the fills of the history showed."""
         with create_app(settings).app_context():
+            for pump in db.session.scalars(select(Device).where(Device.kind == "pump")):
+                refilling.judge_fills_after(db.session(), pump, pump.created_at)
             upkeep.ask_nightly(db.session(), clock.now())
             db.session.commit()
 

@@ -29,7 +29,7 @@ from sc_stim.models import (
     User,
 )
 from sc_stim.models.patient import RISK_FACTORS
-from sc_stim.workflows import accounts, audit, booking, staffing
+from sc_stim.workflows import accounts, audit, booking, reviewing, staffing
 from sc_stim.workflows.audit import Actor
 from simulators import cohort as simulated
 
@@ -55,6 +55,7 @@ def seed(
     for patient in cohort.patients:
         _patient(session, clinic, staff, patient, cohort, cohort.start)
     _visits(session, clinic, staff, seal_key, at)
+    _reviews(session, clinic, staff["clinician"], cohort.seed, seal_key, at)
     by = Actor(clinic.id, "installation", seal_key)
     detail = {"scenario": cohort.scenario, "seed": cohort.seed, "patients": len(cohort.patients)}
     audit.record(session, by, "demo.seed", "clinic", clinic.public_id, detail, at=at)
@@ -177,6 +178,16 @@ def _visits(
         best = booking.best_slot(session, pump, at=at)
         if best is not None and best["day"] > at.date() + dt.timedelta(days=7):
             booking.book(session, nurse, pump, best, at=at)
+
+
+def _reviews(
+    session: Session, clinic: Clinic, clinician: User, seed: int, seal_key: bytes, at: dt.datetime
+) -> None:
+    """Most patients were reviewed in the last two months, some are overdue."""
+    by, rng = Actor(clinic.id, str(clinician.public_id), seal_key, clinician.id), random.Random(seed)
+    for patient in session.query(Patient).filter_by(clinic_id=clinic.id).order_by(Patient.id):
+        days_ago = rng.randrange(200, 260) if rng.random() < 0.15 else rng.randrange(3, 60)
+        reviewing.mark_reviewed(session, by, patient, {}, at=at - dt.timedelta(days=days_ago))
 
 
 def _pathway(

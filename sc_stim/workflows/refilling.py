@@ -99,7 +99,7 @@ def record_fill(
     _add_once(session, fill)
     _put_beside(session, actor, pump, fill, beside, at)
     if wrong:
-        _judge_later(session, pump, min(fill.at, wrong.at))
+        judge_fills_after(session, pump, min(fill.at, wrong.at))
     refill_alerts.keep(session, pump, fill, wrong, at=at)
     action = "fill.correct" if wrong else "fill.record"
     detail = {"fill": str(fill.public_id)} | ({"replaces": str(replaces)} if replaces else {})
@@ -228,8 +228,11 @@ def _case_without(session: Session, pump: Device, at: dt.datetime, replaces: Fil
     return replace(case, fills=tuple(row for row in case.fills if row != recorded(replaces)))
 
 
-def _judge_later(session: Session, pump: Device, since: dt.datetime) -> None:
-    """What later fills showed depends on what a correction changed; what people entered stays."""
+def judge_fills_after(session: Session, pump: Device, since: dt.datetime) -> None:
+    """What fills after `since` showed, from the record as it is now; what people entered stays.
+
+    For a correction of an earlier fill, and for fills that were put on record without their visit.
+    """
     for row in fills_of(session, [pump.id])[pump.id]:
         if row.at > since:
             kept = [name for name in row.flags if name == NOT_AS_PRESCRIBED]

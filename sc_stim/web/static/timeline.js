@@ -150,7 +150,11 @@ class Timeline {
       cursor: { drag: { x: false, y: false }, sync: { key: "timeline" }, y: false, points: { size: 6 } },
       scales: { x: { time: true, min: this.from, max: this.to, auto: false }, ...more.scales },
       axes: [
-        { stroke: inks.quiet, grid: { stroke: inks.line, width: 1 }, ticks: { show: false }, size: 22, font: inks.font },
+        {
+          stroke: inks.quiet, grid: { stroke: inks.line, width: 1 }, ticks: { show: false }, size: 22, font: inks.font,
+          space: 70, incrs: [1, 2, 7, 14, 28, 61, 91.3, 182.6, 365.25].map((days) => days * DAY_S),
+          values: (_, splits) => splits.map((at) => this.date(at, this.to - this.from > 300 * DAY_S ? "month" : "day")),
+        },
         { stroke: inks.quiet, grid: { stroke: inks.line, width: 1 }, ticks: { show: false }, size: GUTTER_PX, font: inks.font, ...more.axis },
       ],
       series: [{}, ...more.series],
@@ -314,12 +318,17 @@ class Timeline {
     this.mouse(plot)
   }
 
+  date(at, form) {
+    const parts = { month: { month: "short", year: "2-digit" }, day: { day: "numeric", month: "short" }, full: { day: "numeric", month: "short", year: "numeric" } }
+    return new Date(at * 1e3).toLocaleDateString(this.told.locale, { timeZone: "UTC", ...parts[form] })
+  }
+
   // In words: the day under the pointer, or the span that is shown
 
   say(index) {
     const readout = this.place.querySelector("[data-timeline-readout]")
     const { x, panels, events } = this.told
-    const day = (s) => new Date(s * 1e3).toLocaleDateString(this.told.locale, { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" })
+    const day = (at) => this.date(at, "full")
     readout.replaceChildren()
     if (index === null || index === undefined) {
       readout.textContent = `${day(this.from + DAY_S / 2)} to ${day(this.to - DAY_S / 2)}. Drag to move, hold Shift and scroll to zoom, or use the keys ← → + −.`

@@ -61,14 +61,33 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 })
 
-// Rows and buttons with a key of their own: <a data-key="j">. Not while somebody types.
+// Rows and buttons with a key of their own: <a data-key="j">. Not while somebody types, and not where they were turned
+// off. In a field, Escape leaves it, so that letters are keys again, and Ctrl+Enter sends its form.
+const TYPED_IN = "input, select, textarea"
+const keysAreOff = () => localStorage.getItem("keys") === "off"
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return
+  if (event.target.matches(TYPED_IN)) {
+    if (event.key === "Escape") event.target.blur()
+    if (event.key === "Enter" && event.ctrlKey && event.target.form) event.target.form.requestSubmit()
+    return
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || keysAreOff()) return
   const wanted = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)
   if (!wanted) return
   event.preventDefault()
-  if (wanted.matches("input, select, textarea")) wanted.focus()
+  if (wanted.matches(TYPED_IN)) wanted.focus()
   else wanted.click()
+})
+
+// The switch for people whom single letters get in the way: <button type="button" data-keys hidden>.
+document.querySelectorAll("[data-keys]").forEach((keys) => {
+  const say = () => { keys.textContent = keysAreOff() ? "Turn the keys on" : "Turn the keys off" }
+  keys.hidden = false
+  keys.addEventListener("click", () => {
+    localStorage.setItem("keys", keysAreOff() ? "on" : "off")
+    say()
+  })
+  say()
 })
 
 // Buttons that only ask the browser: <button type="button" data-print>.

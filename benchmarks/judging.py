@@ -18,8 +18,10 @@ from sc_stim.tasks.celery_app import collect_rarely
 from sc_stim.tasks.jobs import JUDGES
 from sc_stim.tasks.upkeep import ask_nightly
 from sc_stim.tasks.work import work_off
+from sc_stim.workflows import outbox
 
 NIGHT = dt.timedelta(days=1)
+SOME = range(1, 41)  # subjects judged one by one; pump and patient have one number
 
 
 class Counted(psycopg.Cursor[Any]):
@@ -49,12 +51,13 @@ def count_statements(engine: Engine) -> None:
 
 def judge_everybody() -> dict[str, float]:
     """Owe all work of a closed day, and work it off."""
-    statements, began = Counted.statements, time.perf_counter()
+    statements, began, cpu_began = Counted.statements, time.perf_counter(), time.process_time()
     ask_nightly(db.session(), clock.now())
     db.session.commit()
     done = work_off(db.session(), JUDGES, until=clock.now() + NIGHT)
     return {
         "seconds": time.perf_counter() - began,
+        "cpu_s": time.process_time() - cpu_began,
         "judged": done,
         "statements": Counted.statements - statements,
         "left": db.session.scalar(select(func.count()).select_from(WorkItem)) or 0,
@@ -64,15 +67,28 @@ def judge_everybody() -> dict[str, float]:
     }
 
 
+def judge_one_by_one(kind: str, subjects: range) -> tuple[float, float]:
+    """Milliseconds of processor time and statements for one subject of which there is news, its claim included."""
+    statements, began = Counted.statements, time.process_time()
+    for subject in subjects:
+        outbox.ask(db.session(), kind, [subject], clock.now())
+        db.session.commit()
+        work_off(db.session(), JUDGES, until=clock.now() + NIGHT)
+    count = len(subjects)
+    return (time.process_time() - began) / count * 1000, (Counted.statements - statements) / count
+
+
 def main() -> None:
     job = json.load(sys.stdin)
     collect_rarely()  # as a worker does
     with application(job["database_url"]):
         count_statements(db.engine)
         took = judge_everybody()
+        took["sample_cpu_ms"], took["sample_statements"] = judge_one_by_one(outbox.REFILL, SOME)
+        took["score_cpu_ms"], took["score_statements"] = judge_one_by_one(outbox.PAIN, SOME)
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak_kib = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    json.dump(took | {"peak_mib": peak_kib / 1024, "cpu_s": used.ru_utime + used.ru_stime}, sys.stdout)
+    json.dump(took | {"peak_mib": peak_kib / 1024}, sys.stdout)
 
 
 if __name__ == "__main__":

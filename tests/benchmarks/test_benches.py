@@ -63,24 +63,31 @@ def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_everybody_is_judged_in_a_night(stand: Stand) -> None:
-    (night,) = sweep.nights(stand, pumps=10, repeats=1)
-    assert (night["judged"], night["forecasts"]) == (20, 10)
+def test_everybody_is_judged_in_a_night_and_then_some_by_themselves(stand: Stand) -> None:
+    night = sweep.night(stand, pumps=50)
+    assert (night["judged"], night["forecasts"]) == (100, 50)
     assert night["statements"] > 10
     assert night["peak_mib"] > 10
+    assert night["sample_statements"] > night["score_statements"] > 10
 
 
-def test_a_sweep_that_would_last_too_long_is_extrapolated_openly(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nights(_stand: object, pumps: int, repeats: int) -> list[dict[str, float]]:
-        return [{"seconds": pumps * 0.1, "cpu_s": 1, "peak_mib": 1, "statements": 1}] * repeats
+def test_the_growth_is_that_from_the_smallest_night_to_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def night(_stand: object, pumps: int) -> dict[str, float]:
+        rest = dict.fromkeys(NIGHT, 1.0)
+        return rest | {"seconds": pumps * 0.2, "cpu_s": pumps * 0.1 + 5}
 
-    monkeypatch.setattr(sweep, "nights", nights)
-    long = keyed(sweep.measure(Mock(), sweep.Size(small=10, large=100, instead=20, repeats=2, longest_s=9)))
-    assert long["extrapolated"].reads == "100 of each, extrapolated from 20, not measured"
-    assert (long["large_s"].runs, long["extrapolated"].runs, long["growth"].runs) == ((2,), (10,), (2, 2))
-    short = keyed(sweep.measure(Mock(), sweep.Size(small=10, large=100, instead=20, repeats=2, longest_s=10)))
-    assert short["large_s"].runs == (10,)
-    assert "extrapolated" not in short
+    monkeypatch.setattr(sweep, "night", night)
+    figures = keyed(sweep.measure(Mock(), sweep.Size((10, 20, 40))))
+    assert [figures[f"{number}_seconds"].runs for number in (10, 20, 40)] == [(2,), (4,), (8,)]
+    assert figures["growth_seconds"].runs == (4,)
+    assert figures["growth_cpu_s"].runs == (1.5,)
+    target = figures["growth_cpu_s"].target
+    assert target and target.value == pytest.approx(4.8) and not target.at_least
+
+
+NIGHT = (
+    "peak_mib", "statements", "sample_cpu_ms", "sample_statements", "score_cpu_ms", "score_statements",
+)  # fmt: skip
 
 
 def test_both_clinics_get_their_worklist(stand: Stand) -> None:

@@ -37,6 +37,9 @@ READY_WITHIN_S = 900.0
 _PROGRESS = re.compile(r"history +(\d+)%")
 
 
+BEFORE_ALL = dt.datetime(1980, 1, 1, tzinfo=dt.UTC)
+
+
 class DemoFailed(Exception):
     """The demo cannot start or go on; the message says why and what to do."""
 
@@ -193,7 +196,7 @@ class Demo:
         """The nightly round, without waiting for the night; and what the fills of the history showed."""
         with create_app(settings).app_context():
             for pump in db.session.scalars(select(Device).where(Device.kind == "pump")):
-                refilling.judge_fills_after(db.session(), pump, pump.created_at)
+                refilling.judge_fills_after(db.session(), pump, BEFORE_ALL)
             upkeep.ask_nightly(db.session(), clock.now())
             db.session.commit()
 

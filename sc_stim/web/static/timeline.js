@@ -146,7 +146,7 @@ class Timeline {
     const { inks } = this
     return {
       width: this.width(), height, tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "UTC"), legend: { show: false },
-      padding: [6, 8, 0, 0],
+      padding: [6, 28, 0, 0],
       cursor: { drag: { x: false, y: false }, sync: { key: "timeline" }, y: false, points: { size: 6 } },
       scales: { x: { time: true, min: this.from, max: this.to, auto: false }, ...more.scales },
       axes: [

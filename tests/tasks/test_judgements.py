@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
-from sc_stim.models import Alert, Command, Device, DeviceEvent
+from sc_stim.models import Alert, Command, Device, DeviceEvent, Fill, WorkItem
 from sc_stim.models import Forecast as ForecastRow
+from sc_stim.tasks.jobs import JUDGES
 from sc_stim.tasks.refills import judge_refills
 from sc_stim.tasks.silence import find_silent
 from sc_stim.tasks.upkeep import expire
-from sc_stim.workflows import alerts
+from sc_stim.tasks.work import work_off
+from sc_stim.workflows import alerts, health, heartbeat, outbox
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.conditions import judge_conditions
-from tests.apps import both_databases, read
+from tests.apps import Time, both_databases, read
 from tests.builders import (
     AT,
     create_alert,
@@ -240,3 +242,27 @@ def test_an_unanswered_command_ends_not_confirmed(app: Flask) -> None:
     expire(db.session(), AT + HOUR)
     db.session.commit()
     assert read(states) == ["not_confirmed", "not_confirmed", "reported"]
+
+
+def test_a_record_that_cannot_be_judged_stops_no_other_and_shows_on_health(app: Flask, time: Time) -> None:
+    pumps = {running_pump().id for _ in range(5)}
+    bad = max(pumps) - 2
+    db.session.execute(update(Fill).where(Fill.device_id == bad).values(drugs=[{"mg": 10}]))
+    outbox.ask(db.session(), outbox.REFILL, pumps, AT)
+    db.session.commit()
+    assert work_off(db.session(), JUDGES, until=AT + DAY) == 4
+    assert set(read(select(ForecastRow.device_id))) == pumps - {bad}
+    [left] = read(select(WorkItem).where(WorkItem.kind == outbox.REFILL))
+    assert (left.subject_id, left.last_error) == (bad, "KeyError")
+    time.pass_by(minutes=6)
+    assert work_off(db.session(), JUDGES, until=time.at + DAY) == 0
+    heartbeat.beat(db.session(), "worker", time.at)
+    worker = health.working(db.session(), time.at)["worker"]
+    assert not worker.ok
+    assert worker.why == "cannot finish a judgement (refill: KeyError)"
+    db.session.execute(update(Fill).where(Fill.device_id == bad).values(drugs=[]))
+    db.session.commit()
+    time.pass_by(hours=1)
+    assert work_off(db.session(), JUDGES, until=time.at + DAY) == 1
+    assert bad in set(read(select(ForecastRow.device_id)))
+    assert health.working(db.session(), time.at)["worker"].why != worker.why

@@ -24,16 +24,12 @@ from sc_stim.extensions import db
 from sc_stim.failures import Invalid
 from sc_stim.guard import actor
 from sc_stim.models import Device, DeviceState, Patient, scope
+from sc_stim.models.device import STATUS
 from sc_stim.workflows import provisioning, registry
 
 devices = Resource("devices", __name__, "Pumps and stimulators.")
 
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
-STATUS: Final = {
-    "registered": (Device.implanted_on.is_(None), Device.explanted_on.is_(None)),
-    "implanted": (Device.implanted_on.is_not(None), Device.explanted_on.is_(None)),
-    "explanted": (Device.explanted_on.is_not(None),),
-}
 
 
 @devices.get("/devices")

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -95,6 +95,14 @@ class Device(Versioned, db.Model):
         if self.explanted_on:
             return "explanted"
         return "implanted" if self.implanted_on else "registered"
+
+
+# status -> what holds of such a device, in SQL
+STATUS: Final[dict[str, tuple[ColumnElement[bool], ...]]] = {
+    "registered": (Device.implanted_on.is_(None), Device.explanted_on.is_(None)),
+    "implanted": (Device.implanted_on.is_not(None), Device.explanted_on.is_(None)),
+    "explanted": (Device.explanted_on.is_not(None),),
+}
 
 
 class Lead(db.Model):

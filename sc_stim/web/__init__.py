@@ -4,18 +4,30 @@ from flask import Flask
 
 from sc_stim.extensions import login
 from sc_stim.web import (
+    alert,
+    alert_burden,
     alerts,
     audit_trail,
+    booking,
+    calendar,
+    calendar_feeds,
+    care_tasks,
     clinic,
+    device,
+    device_acts,
     devices,
     emergency,
     live,
     patient,
     patients,
+    provision,
+    quarantine,
     recalls,
     reviews,
+    saved_views,
     session,
     timeline,
+    triage,
     worklist,
 )
 from sc_stim.web.blueprint import pages
@@ -24,18 +36,30 @@ from sc_stim.web.errors import answer
 __all__ = ["answer", "install"]
 
 _VIEWS = (
+    alert,
+    alert_burden,
     alerts,
     audit_trail,
+    booking,
+    calendar,
+    calendar_feeds,
+    care_tasks,
     clinic,
+    device,
+    device_acts,
     devices,
     emergency,
     live,
     patient,
     patients,
+    provision,
+    quarantine,
     recalls,
     reviews,
+    saved_views,
     session,
     timeline,
+    triage,
     worklist,
 )  # importing them declares them
 

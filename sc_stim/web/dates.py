@@ -58,6 +58,14 @@ def ago(value: dt.datetime, at: dt.datetime) -> str:
     return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the largest unit of which there are two: `90 s`, `15 min`, `6 h`, `3 d`."""
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def age(born: dt.date, today: dt.date) -> int:
     """Completed years of life."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

@@ -22,9 +22,12 @@ from sc_stim.workflows.health import Part
 WAYS = (
     ("Worklist", "web.worklist", "refills.read"),
     ("Alerts", "web.alerts", "alerts.read"),
+    ("Calendar", "web.calendar", "appointments.read"),
     ("Patients", "web.patients", "patients.read"),
+    ("Tasks", "web.tasks", "tasks.read"),
     ("Devices", "web.devices", "devices.read"),
     ("Recalls", "web.recalls", "recalls.read"),
+    ("Quarantine", "web.quarantine", "quarantine.read"),
     ("Audit trail", "web.audit_trail", "audit.read"),
     ("Clinic and users", "web.clinic", "users.manage"),
 )
@@ -61,6 +64,11 @@ def clinic_name() -> str:
     return _clinic().name
 
 
+def may(action: str) -> bool:
+    """Whether the signed-in person may do this."""
+    return allowed(g.user.role, action)
+
+
 def typed(field: str) -> str:
     """What was typed into a field of a form, without blanks around it and the NUL that no database stores."""
     return request.form.get(field, "").replace("\0", "").strip()
@@ -86,6 +94,8 @@ def _every_page() -> dict[str, Any]:
         "version": sc_stim.__version__,
         "asset": address_of,
         "words": words,
+        "may": may,
+        "duration": dates.duration,
         "number": words.number,
         "days_away": dates.days_away,
         "ago": dates.ago,

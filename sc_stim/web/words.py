@@ -133,6 +133,24 @@ DETAIL: Final = {
     "report_interval_s": "Agreed to report every (s)",
 }
 
+# What became of a message, and how it goes.
+MESSAGE_STATE: Final = {
+    "waiting": "Waits to be sent",
+    "sent": "Sent",
+    "failed": "Did not arrive",
+    "cancelled": "Not sent: no longer needed",
+}
+
+CHANNEL: Final = {"email": "E-mail", "sms": "SMS", "push": "Push", "webhook": "Another system", "operator": "Operator"}
+
+# What the burden of alerts is held against.
+BURDEN_AIM: Final = {
+    "alerts_per_patient_year": "Alerts per patient and year",
+    "high_per_patient_year": "High alerts per patient and year",
+    "actionable_share": "Share that needed something to be done",
+    "minutes_to_acknowledge_high": "Minutes until a high alert is taken (median)",
+}
+
 TASK: Final = {
     "mri_check": "Check after an MRI scan",
     "mri_preparation": "Prepare an MRI scan",
@@ -140,11 +158,56 @@ TASK: Final = {
 }
 
 PART: Final = {
+    "database": "The database",
+    "cache": "The cache",
     "broker": "The message broker",
     "ingest": "The intake of messages",
     "worker": "The judging of new data",
     "beat": "The scheduler",
     "messages": "The sending of messages",
+    "web": "The pages",
+}
+
+# What to do about a part of the system that does not do its work.
+PART_ADVICE: Final = {
+    "database": "Nothing can be read or saved. Call technical support; use the emergency sheets on paper.",
+    "cache": "Alerts and forecasts may be late. Call technical support.",
+    "broker": "No device can report. Call technical support; ask urgent patients by telephone.",
+    "ingest": "Reports of devices wait at the broker and are taken up later. Call technical support.",
+    "worker": "New data are kept but not judged: no new alerts. Call technical support; look at the worklist's dates "
+    "with care.",
+    "beat": "Nothing is looked at by itself, as silent devices are. Call technical support.",
+    "messages": "Alerts may tell nobody. Look at the alert list yourself, and check the contacts.",
+    "web": "Call technical support.",
+}
+
+JOB: Final = {
+    "find_silent": "Finding silent devices",
+    "follow_therapy": "Following stimulation and tasks",
+    "ask_nightly": "Asking for the night's forecasts",
+    "expire": "Ending what has run out",
+    "notify": "Calling people about alerts",
+    "deliver": "Sending messages",
+}
+
+WORK: Final = {
+    "refill": "Forecasts of pumps",
+    "pain": "Judgements of pain scores",
+    "device": "Conditions of devices",
+    "therapy": "Judgements of stimulation",
+    "recall": "Matches against recalls",
+}
+
+MESSAGE_KIND: Final = {"alert": "an alert", "test": "a test", "outage": "the system itself", "reminder": "a visit"}
+
+# Why a message was not delivered.
+PROBLEM: Final = {
+    "not_configured": "this channel is not configured; technical support sets it up",
+    "address_refused": "the address cannot be used; correct it",
+    "transport_refused": "the service refused it",
+    "host_unknown": "the host of the address is not known",
+    "host_not_public": "the address does not lead to a public host",
+    "expired": "it could not be sent in time",
 }
 
 FLAG: Final = {
@@ -172,6 +235,62 @@ OUTREACH: Final = {
 }
 
 DEVICE_STATUS: Final = {"registered": "Registered", "implanted": "Implanted", "explanted": "Explanted"}
+
+# What people may ask a device for: (name, what it does).
+COMMAND: Final = {
+    "interrogate": ("Report now", "Asks the device for its newest data."),
+    "time_sync": ("Set the clock", "Tells the device the time. Asked for again after 2 minutes without an answer."),
+    "diary_prompt": ("Ask for a diary entry", "The patient's controller asks for a pain score."),
+    "report_interval": ("Change how often it reports", "Between 10 s and 7 days."),
+}
+
+# How far a command is. Only the device itself can say that it did it.
+COMMAND_STATE: Final = {
+    "pending": "Waiting to be sent",
+    "sent": "Sent, no answer yet",
+    "reported": "Done, the device says",
+    "refused": "The device refused",
+    "not_confirmed": "Not confirmed",
+}
+
+# What devices report and what is prescribed for them: (name, unit).
+READING: Final = {
+    "state": ("State", ""),
+    "reservoir_ml": ("Reservoir, as the pump computes it", "mL"),
+    "flow_ml_per_day": ("Flow", "mL/day"),
+    "boluses": ("Boluses since the report before", ""),
+    "bolus_ml": ("Bolus", "mL"),
+    "battery_v": ("Battery", "V"),
+    "eri_months": ("Until replacement", "months"),
+    "low_reservoir_alarm_ml": ("Low-reservoir alarm", "mL"),
+    "on_s": ("Stimulation since the report before", "s"),
+    "program": ("Programme", ""),
+    "amplitude_ma": ("Amplitude", "mA"),
+    "pulse_width_us": ("Pulse width", "µs"),
+    "rate_hz": ("Rate", "Hz"),
+    "battery_pct": ("Battery charge", "%"),
+    "charged_s": ("Charged since the report before", "s"),
+    "impedance_ohm": ("Impedance by contact, from 0", "Ω"),
+    "ecap_in_window_pct": ("ECAP within its window", "%"),
+    "posture": ("Posture", ""),
+}
+
+# What became of a message from quarantine that was taken up again.
+REPLAY: Final = {
+    "stored": "Taken",
+    "duplicate": "Was there already",
+    "quarantined": "Still refused",
+}
+
+# What ended a task, and what was done for it.
+TASK_EVENT: Final = {
+    "opened": "Opened",
+    "interrogation": "Interrogated",
+    "done": "Done",
+    "closed": "Closed",
+    "session_closed": "a programming session of the device",
+    "explanted": "the device was explanted",
+}
 
 ROLE: Final = {
     "clinician": "Clinician",

@@ -97,3 +97,16 @@ document.addEventListener("click", (event) => {
 
 // Paper shows what is folded up on the screen.
 addEventListener("beforeprint", () => document.querySelectorAll("details.plain-charts").forEach((folded) => { folded.open = true }))
+
+// What is shown once can be copied: <button type="button" data-copy="ID of the field" hidden>.
+if (navigator.clipboard) {
+  document.querySelectorAll("[data-copy]").forEach((button) => {
+    button.hidden = false
+    button.addEventListener("click", async () => {
+      const field = document.getElementById(button.dataset.copy)
+      field.select()
+      await navigator.clipboard.writeText(field.value)
+      button.textContent = "Copied"
+    })
+  })
+}

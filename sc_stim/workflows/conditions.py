@@ -20,10 +20,11 @@ from sc_stim.clinical.conditions import (
     conditions_now,
 )
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
-from sc_stim.models import Alert, Command, Device, PumpSample, StimulatorSample
+from sc_stim.models import Alert, Command, Device, Fill, PumpSample, StimulatorSample
 from sc_stim.models import DeviceEvent as DeviceEventRow
 from sc_stim.models.base import among
 from sc_stim.models.device import FilledPump, fillings_of
+from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows import alerts, care_tasks
 
 REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken back, is for the chart
@@ -220,7 +221,26 @@ def _newest_words(
         for device_id, state, measured_at, received_at, seq in rows:
             since = _state_since(session, sample, device_id, state) if state in asserting else None
             words[device_id] = ReportedState(state, measured_at, received_at, seq, since)
+    for device_id, left in _left_standing(session, [one.id for one in devices if one.kind == "pump"]):
+        if device_id not in words or words[device_id].at < left.at:
+            words[device_id] = left
     return words
+
+
+def _left_standing(session: Session, ids: Collection[int]) -> Iterator[tuple[int, ReportedState]]:
+    """Pumps that by the programmer did not run at the end of their newest visit: news, though the pump may be silent.
+
+    That one ran is no news: a person's word does not take back what a pump said of itself.
+    """
+    statement = (
+        select(Fill.device_id, Fill.at, Fill.programmed)
+        .where(among(session, Fill.device_id, ids), Fill.programmed.is_not(None), not_replaced(Fill))
+        .order_by(Fill.at, Fill.id)
+    )
+    newest = {device_id: (at, shown) for device_id, at, shown in session.execute(statement)}
+    for device_id, (at, shown) in newest.items():
+        if (shown or {}).get("state") not in (None, "running"):
+            yield device_id, ReportedState(shown["state"], at, at)
 
 
 def _state_since(session: Session, sample: Any, device_id: int, state: str) -> dt.datetime | None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sc_stim.extensions import db
 from sc_stim.models import Alert, Device, DeviceSetting, Fill
 from sc_stim.tasks.silence import find_silent
+from sc_stim.workflows.conditions import judge_conditions
 from tests.apps import As, both_databases, read
 from tests.builders import (
     AT,
@@ -319,3 +320,31 @@ def test_a_pump_that_fell_silent_since_its_last_fill_has_to_be_interrogated(app:
     assert found["refused"] == (
         "stale_reading: the pump reported its reservoir 91 days ago and not since: interrogate it"
     )
+
+
+@both_databases
+def test_a_pump_that_the_programmer_showed_stopped_calls_people_though_it_reports_nothing(
+    app: Flask, api: As
+) -> None:
+    pump = filled_pump(report_interval_s=0)
+    nurse, address = (
+        api(create_user(clinic=pump.patient.clinic, role="nurse")),
+        f"/pumps/{pump.public_id}/fills",
+    )
+    wrong = nurse.post(address, VISIT | {"programmed": {"state": "stopped"}}).json
+    judge_conditions(db.session(), {pump.id: AT}, AT)
+    (alert,) = read(select(Alert))
+    assert (alert.condition, alert.severity, alert.since) == ("pump_stopped", "high", VISIT_AT)
+    assert alert.detail["left_after_visit"]
+    nurse.post(address, VISIT | {"programmed": {"state": "running"}, "replaces": wrong["id"]})
+    judge_conditions(db.session(), {pump.id: AT}, AT)
+    assert [row.state for row in read(select(Alert))] == ["returned_to_normal"]
+
+
+def test_a_pump_that_runs_since_a_visit_that_left_it_stopped_is_no_alert(app: Flask, api: As) -> None:
+    pump = filled_pump()
+    nurse = api(create_user(clinic=pump.patient.clinic, role="nurse"))
+    nurse.post(f"/pumps/{pump.public_id}/fills", VISIT | {"programmed": {"state": "stopped"}})
+    create_pump_sample(pump=pump, measured_at=AT)
+    judge_conditions(db.session(), {pump.id: AT}, AT)
+    assert read(select(Alert)) == []

@@ -1,211 +1,164 @@
-"""Alerts: the list, one alert with its history, and what a person can do with it."""
+"""The list of alerts: by what has become of them, narrowed, live, and as a file."""
 
-import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from flask import abort, flash, redirect, request, url_for
-from sqlalchemy import select
-from werkzeug.wrappers import Response
+from flask import Response, abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, or_, select
 
-from sc_stim.access import requires
-from sc_stim.clinical.alert_lifecycle import Event, State, next_state
-from sc_stim.clinical.refusal import Refused
+from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.models import Alert, AlertEntry, User, worklist
+from sc_stim.models import Alert, Patient, alert_list
+from sc_stim.models.alert_list import Wanted
 from sc_stim.models.scope import find
-from sc_stim.web import page
+from sc_stim.web import alert_filter, page, words
+from sc_stim.web.alert_filter import ASSIGNED, DEVICES, SHELVES, Filter
 from sc_stim.web.blueprint import pages
-from sc_stim.workflows import alerts, audit
-from sc_stim.workflows.cause_cards import card_of_alert
+from sc_stim.web.exports import csv_answer
+from sc_stim.workflows import audit
+from sc_stim.workflows.alerts import SEVERITIES
 
 PAGE_SIZE: Final = 50
-COMMENT_LIMIT: Final = 2000
-SHELF_HOURS: Final = (1, 2, 4, 8, 24, 72)
+AT_ONCE: Final = 500  # rows of a file read together
+MOST_PATIENTS: Final = 20
 
-# code -> (name, states, what an empty list says)
-SHELVES: Final[dict[str, tuple[str, tuple[State, ...], str]]] = {
-    "open": ("Open", worklist.WAITING, "No alert is open."),
-    "shelved": ("On the shelf", (State.SHELVED,), "Nothing is on the shelf."),
-    "closed": ("Closed", (State.CLOSED,), "No alert has been closed yet."),
-}
-
-
-@dataclass(frozen=True)
-class Act:
-    """A form on the page of an alert. `event` None: it is possible in every state."""
-
-    name: str
-    heading: str
-    explanation: str
-    event: Event | None
-    needs_comment: bool = False
-
-
-ACTS: Final = (
-    Act("acknowledge", "I take it", "Tells the others that somebody looks after it.", Event.ACKNOWLEDGE),
-    Act(
-        "resolve",
-        "It is dealt with",
-        "Closes it. If it comes back, that is a new alert.",
-        Event.RESOLVE,
-        True,
-    ),
-    Act("shelve", "Put it on the shelf", "Hides it until then, or until it gets worse.", Event.SHELVE),
-    Act(
-        "unshelve", "Take it off the shelf", "It calls people again until somebody takes it.", Event.UNSHELVE
-    ),
-    Act("comment", "Add a comment", "Changes nothing else.", None, True),
-)
+COLUMNS: Final = (
+    "alert", "severity", "state", "condition", "patient", "record number", "device kind", "model", "serial",
+    "condition began", "raised", "changed", "on the shelf until", "given to", "action taken", "found in late data",
+    "judged by",
+)  # fmt: skip
 
 
 @pages.get("/alerts", endpoint="alerts")
 @requires("alerts.read")
 def show_all() -> str:
-    """`?show=` is one of SHELVES, `?page=` counts from 1."""
-    show = request.args.get("show", "open")
-    number = request.args.get("page", 1, type=int)
-    if show not in SHELVES or not 1 <= number <= 10_000:
-        abort(404)
-    _, states, empty = SHELVES[show]
-    found = worklist.alerts_in(
-        db.session, actor().clinic_id, states, limit=PAGE_SIZE + 1, offset=PAGE_SIZE * (number - 1)
-    )
-    values = {
-        "show": show,
-        "shelves": [(code, name) for code, (name, *_) in SHELVES.items()],
-        "alerts": found[:PAGE_SIZE],
-        "more": len(found) > PAGE_SIZE,
-        "page": number,
-        "empty": empty,
-    }
-    shown = page.render("alerts.html", **values)
-    seen = {"show": show, "patients": _patients_of(found[:PAGE_SIZE])}
-    audit.record(db.session, actor(), "alert.list", detail=seen, at=page.at())
-    db.session.commit()
-    return shown
+    """The address narrows as `alert_filter` reads it; `?after=` is the alert that the page before ended with."""
+    return _page(alert_filter.asked_for())
 
 
-@pages.get("/alerts/<uuid:public_id>", endpoint="alert")
+@pages.post("/alerts", endpoint="find_alerts")
 @requires("alerts.read")
-def show_one(public_id: uuid.UUID) -> str:
-    alert = _alert(public_id)
+def find_patient() -> ResponseReturnValue:
+    """The alerts of a patient. What is typed is in no address; from then on the patient's id stands for the name."""
+    chosen, name = alert_filter.asked_for(), page.typed("name")
+    arguments = {key: value for key, value in chosen.arguments.items() if key != "patient"}
+    if not name:
+        return redirect(url_for("web.alerts", **arguments), 303)
+    found = _patients_called(name)
+    if len(found) == 1:
+        return redirect(url_for("web.alerts", **arguments, patient=found[0].public_id), 303)
+    return _page(chosen, name=name, called_so=found)
+
+
+@pages.get("/alerts.csv", endpoint="alerts_csv")
+@requires("alerts.read")
+def download() -> Response:
+    """Every alert of the list, as a file."""
+    chosen = alert_filter.asked_for()
+    patients = alert_list.selected(chosen.wanted).join(Alert.patient).with_only_columns(Patient.public_id)
+    names = db.session.scalars(patients.order_by(None).distinct())
+    detail = {"filter": chosen.arguments, "patients": sorted(str(name) for name in names)}
+    audit.record(db.session(), actor(), "alert.export", detail=detail, at=page.at())
+    db.session.commit()
+    return csv_answer("alerts", COLUMNS, _lines(chosen.wanted))
+
+
+def _page(chosen: Filter, **found: Any) -> str:
+    wanted = chosen.wanted
+    alerts = alert_list.page_of(db.session(), wanted, PAGE_SIZE + 1, _after())
     shown = page.render(
-        "alert.html",
-        alert=alert,
-        history=_history(alert),
-        acts=[act for act in ACTS if _possible(act, alert)],
-        shelf_hours=SHELF_HOURS,
-        comment_limit=COMMENT_LIMIT,
-        card=card_of_alert(db.session, alert, page.at()),
+        "alerts.html",
+        filter=chosen,
+        alerts=alerts[:PAGE_SIZE],
+        more=len(alerts) > PAGE_SIZE,
+        first_page="after" not in request.args,
+        shelves=_counted(chosen),
+        severities=_severities(),
+        conditions=_conditions(chosen),
+        assigned=ASSIGNED,
+        devices=DEVICES,
+        **found,
     )
-    seen = {"patients": _patients_of([alert])}
-    audit.record(db.session, actor(), "alert.view", "alert", alert.public_id, seen, at=page.at())
+    named = {alert.patient for alert in alerts[:PAGE_SIZE]} | {*found.get("called_so", ()), chosen.patient}
+    seen = {"show": chosen.show, "patients": sorted(str(patient.public_id) for patient in named if patient)}
+    audit.record(db.session(), actor(), "alert.list", detail=seen, at=page.at())
     db.session.commit()
     return shown
 
 
-@pages.post("/alerts/<uuid:public_id>/acknowledge", endpoint="acknowledge_alert")
-@requires("alerts.handle")
-def acknowledge(public_id: uuid.UUID) -> Response:
-    def act(alert: Alert) -> None:
-        alerts.acknowledge(db.session, actor(), alert, _comment(), page.at())
-
-    return _do(public_id, act, "You have taken this alert.")
-
-
-@pages.post("/alerts/<uuid:public_id>/resolve", endpoint="resolve_alert")
-@requires("alerts.handle")
-def resolve(public_id: uuid.UUID) -> Response:
-    def act(alert: Alert) -> None:
-        alerts.resolve(db.session, actor(), alert, _needed_comment(), page.at())
-
-    return _do(public_id, act, "The alert is closed.")
-
-
-@pages.post("/alerts/<uuid:public_id>/shelve", endpoint="shelve_alert")
-@requires("alerts.handle")
-def shelve(public_id: uuid.UUID) -> Response:
-    def act(alert: Alert) -> None:
-        alerts.shelve(db.session, actor(), alert, page.at() + _shelf_time(), _comment(), page.at())
-
-    return _do(public_id, act, "The alert is on the shelf.")
-
-
-@pages.post("/alerts/<uuid:public_id>/unshelve", endpoint="unshelve_alert")
-@requires("alerts.handle")
-def unshelve(public_id: uuid.UUID) -> Response:
-    def act(alert: Alert) -> None:
-        alerts.unshelve(db.session, actor(), alert, _comment(), page.at())
-
-    return _do(public_id, act, "The alert is off the shelf.")
-
-
-@pages.post("/alerts/<uuid:public_id>/comment", endpoint="comment_alert")
-@requires("alerts.handle")
-def comment(public_id: uuid.UUID) -> Response:
-    def act(alert: Alert) -> None:
-        alerts.comment(db.session, actor(), alert, _needed_comment(), page.at())
-
-    return _do(public_id, act, "Your comment is noted.")
-
-
-class _NotUsable(ValueError):
-    """What was typed into a form cannot be used; the text says how to mend it."""
-
-
-def _do(public_id: uuid.UUID, act: Callable[[Alert], None], done: str) -> Response:
-    """Do it and say so, or say why not; the alert's page shows which."""
-    alert = _alert(public_id, lock=True)
+def _after() -> Alert | None:
+    said = request.args.get("after")
+    if said is None:
+        return None
     try:
-        act(alert)
-        db.session.commit()
-        flash(done, "done")
-    except (alerts.TransitionRefused, _NotUsable) as refused:
-        db.session.rollback()
-        flash(f"Nothing was changed: {refused}.", "refused")
-    return redirect(url_for("web.alert", public_id=public_id), 303)
+        found: Alert | None = find(db.session(), Alert, actor().clinic_id, uuid.UUID(said))
+    except ValueError:
+        abort(404)
+    return found or abort(404)
 
 
-def _alert(public_id: uuid.UUID, *, lock: bool = False) -> Alert:
-    alert: Alert | None = find(db.session, Alert, actor().clinic_id, public_id, lock=lock)
-    return alert or abort(404)
+def _counted(chosen: Filter) -> list[tuple[str, str, int]]:
+    """(code, name, how many) of the lists, narrowed as this one."""
+    counts = alert_list.counts(db.session(), chosen.wanted)
+    severity = chosen.wanted.severity
+    return [
+        (
+            code,
+            name,
+            sum(n for (state, of), n in counts.items() if state in states and severity in (None, of)),
+        )
+        for code, (name, states, _) in SHELVES.items()
+    ]
 
 
-def _patients_of(shown: Sequence[Alert]) -> list[str]:
-    """Whose names were on the screen."""
-    return sorted({str(alert.patient.public_id) for alert in shown if alert.patient})
+def _severities() -> list[tuple[str, str]]:
+    return [(code, words.say(words.SEVERITY, code)) for code in reversed(SEVERITIES)]
 
 
-def _comment() -> str | None:
-    text = page.typed("comment")
-    if len(text) > COMMENT_LIMIT:
-        raise _NotUsable(f"a comment has at most {COMMENT_LIMIT} characters")
-    return text or None
+def _conditions(chosen: Filter) -> list[tuple[str, str]]:
+    """(code, words) of what there are alerts about in this list, and of what is chosen, in the order of the words."""
+    codes = {*alert_list.conditions(db.session(), chosen.wanted), chosen.arguments.get("kind", "")} - {""}
+    return sorted(
+        ((code, words.say(words.CONDITION, code)) for code in codes), key=lambda pair: pair[1].lower()
+    )
 
 
-def _needed_comment() -> str:
-    text = _comment()
-    if text is None:
-        raise _NotUsable("write a comment first, so that others know why")
-    return text
+def _patients_called(name: str) -> Sequence[Patient]:
+    """Patients with alerts whose family name begins so, or with exactly this record number, by name."""
+    begins = func.lower(Patient.family_name).startswith(name.lower(), autoescape=True)
+    statement = in_clinic(select(Patient), Patient, actor().clinic_id)
+    statement = statement.where(or_(begins, Patient.mrn == name), _has_alerts())
+    return db.session.scalars(
+        statement.order_by(Patient.family_name, Patient.given_name, Patient.id).limit(MOST_PATIENTS)
+    ).all()
 
 
-def _shelf_time() -> dt.timedelta:
-    hours = request.form.get("hours", type=int)
-    if hours not in SHELF_HOURS:
-        raise _NotUsable("choose for how long the alert stays on the shelf")
-    return dt.timedelta(hours=hours)
+def _has_alerts() -> Any:
+    return select(Alert.id).where(Alert.patient_id == Patient.id).exists()
 
 
-def _possible(act: Act, alert: Alert) -> bool:
-    return act.event is None or not isinstance(next_state(State(alert.state), act.event), Refused)
+def _lines(wanted: Wanted) -> Iterator[Sequence[Any]]:
+    """Read in portions, each behind the last row of the one before."""
+    last: Alert | None = None
+    while True:
+        alerts = alert_list.page_of(db.session(), wanted, AT_ONCE, last)
+        yield from map(_line, alerts)
+        if len(alerts) < AT_ONCE:
+            return
+        last = alerts[-1]
 
 
-def _history(alert: Alert) -> Sequence[Any]:
-    """Rows of (entry, name of the person who acted), oldest first."""
-    statement = select(AlertEntry, User.name).outerjoin(User, User.id == AlertEntry.actor_id)
-    return db.session.execute(statement.where(AlertEntry.alert_id == alert.id).order_by(AlertEntry.id)).all()
+def _line(alert: Alert) -> Sequence[Any]:
+    patient, device = alert.patient, alert.device
+    return (
+        alert.public_id, alert.severity, alert.state, alert.condition,
+        patient.display_name if patient else None, patient.mrn if patient else None,
+        device.kind if device else None, device.model if device else None, device.serial if device else None,
+        alert.since, alert.opened_at, alert.changed_at, alert.shelved_until,
+        alert.assigned_to.name if alert.assigned_to else None,
+        {None: None, True: "yes", False: "no"}[alert.action_taken], "yes" if alert.historical else "no",
+        alert.model_version,
+    )  # fmt: skip

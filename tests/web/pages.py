@@ -95,6 +95,10 @@ class Visitor:
     def get(self, path: str) -> TestResponse:
         return self._open(path, "GET")
 
+    def file(self, path: str) -> TestResponse:
+        """A download, read to its end."""
+        return self._open(path, "GET", buffered=True)
+
     def post(self, path: str, **form: str) -> TestResponse:
         return self._open(path, "POST", {"csrf_token": self.token, **form})
 
@@ -108,12 +112,15 @@ class Visitor:
             self.token = page.token
         return page
 
-    def _open(self, path: str, method: str, form: dict[str, str] | None = None) -> TestResponse:
+    def _open(
+        self, path: str, method: str, form: dict[str, str] | None = None, *, buffered: bool = False
+    ) -> TestResponse:
         """In a context of its own, as on a server."""
         db.session.commit()  # SQLite has one writer: the test must not be it
         response = contextvars.Context().run(
-            self.client.open, path, method=method, data=form, environ_base={"REMOTE_ADDR": self.address}
-        )
+            self.client.open, path, method=method, data=form, buffered=buffered,
+            environ_base={"REMOTE_ADDR": self.address},
+        )  # fmt: skip
         db.session.expire_all()
         return response
 

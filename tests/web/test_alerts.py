@@ -1,15 +1,19 @@
+import csv
 import datetime as dt
+import io
 
 import pytest
 from sqlalchemy import select
 
 from sc_stim.extensions import db
-from sc_stim.models import Alert, AlertEntry, AuditEntry
+from sc_stim.models import Alert, AlertEntry, AuditEntry, Contact, Message
 from tests import builders
+from tests.apps import both_databases
 from tests.builders import AT
-from tests.web.pages import Page, Visitor
+from tests.web.pages import Page, Visitor, text
 
-ACTS = {"I take it", "It is dealt with", "Put it on the shelf", "Add a comment"}
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+ACTS = {"I take it", "It is dealt with", "Put it on the shelf", "Add a comment", "Give it to somebody"}
 
 
 @pytest.fixture
@@ -34,6 +38,31 @@ def audited(action: str) -> list[AuditEntry]:
 def act(visitor: Visitor, alert: Alert, name: str, **form: str) -> Page:
     visitor.page(f"/alerts/{alert.public_id}")
     return visitor.done(f"/alerts/{alert.public_id}/{name}", **form)
+
+
+def refused(visitor: Visitor, alert: Alert, name: str, **form: str) -> Page:
+    visitor.page(f"/alerts/{alert.public_id}")
+    return visitor.submitted(f"/alerts/{alert.public_id}/{name}", 422, **form)
+
+
+def listed(page: Page) -> list[str]:
+    """What the alerts of the list are about, from the top."""
+    rows = [cell for table in page.all("table") for cell in table.iter("th") if cell.get("scope") == "row"]
+    return ["".join(next(cell.iter("a")).itertext()) for cell in rows]
+
+
+def told(alert: Alert, contact: Contact, **values: object) -> None:
+    db.session.add(
+        Message(
+            **{
+                "clinic_id": alert.clinic_id, "effect_key": f"{contact.name} {values}", "kind": "alert",
+                "channel": "sms", "address": contact.address, "title": "HIGH", "body": "HIGH", "created_at": AT,
+                "due_at": AT, "expires_at": AT + DAY, "state": "waiting", "next_attempt_at": AT,
+                "alert_id": alert.id, "contact_id": contact.id,
+            } | values
+        )
+    )  # fmt: skip
+    db.session.commit()
 
 
 def test_an_alert_shows_what_it_rests_on_in_words(nurse, visit):
@@ -100,22 +129,46 @@ def test_a_shelved_alert_leaves_the_worklist_until_its_time(nurse, alert, visit)
 
 
 @pytest.mark.parametrize("hours", ["", "0", "-2", "9999", "two", "1.5"])
-def test_a_shelf_of_any_other_length_is_refused(nurse, alert, visit, hours):
-    page = act(visit(nurse), alert, "shelve", hours=hours)
+def test_a_shelf_of_any_other_length_is_refused_and_what_was_typed_stays(nurse, alert, visit, hours):
+    page = refused(visit(nurse), alert, "shelve", hours=hours, comment="Patient sleeps.")
 
-    assert "Nothing was changed: choose for how long" in page.text
+    assert "Nothing was changed." in page.text
+    assert page.within("shelve-hours-error") == "Choose for how long it stays on the shelf from the list."
+    assert "Patient sleeps." in page.within("shelve-comment")
+    assert stored(alert).state == "unacknowledged"
+
+
+def test_a_shelf_ends_at_a_time_of_the_clinics_clock(nurse, alert, visit):
+    page = act(visit(nurse), alert, "shelve", hours="2", until="2026-11-24T07:30")
+
+    assert "On the shelf until Tue 24 Nov 2026 07:30" in page.text
+    assert stored(alert).shelved_until == dt.datetime.fromisoformat("2026-11-24T07:30+01:00")
+
+
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [
+        ("2026-11-23T09:00", "The end of the shelf must lie in the future."),
+        ("tomorrow", "The end of the shelf must be a date and a time, as 2026-11-22 09:30."),
+    ],
+)
+def test_a_shelf_that_ends_in_the_past_or_never_is_refused(nurse, alert, visit, until, why):
+    page = refused(visit(nurse), alert, "shelve", hours="2", until=until)
+
+    assert page.within("shelve-until-error") == why
     assert stored(alert).state == "unacknowledged"
 
 
 def test_closing_an_alert_needs_a_reason_and_ends_all_acts_but_comments(nurse, alert, visit):
     visitor = visit(nurse)
-    assert "write a comment first" in act(visitor, alert, "resolve", comment=" ").text
+    page = refused(visitor, alert, "resolve", comment=" ")
+    assert page.within("resolve-comment-error") == "A comment is needed."
     assert stored(alert).state == "unacknowledged"
 
-    page = act(visitor, alert, "resolve", comment="Lead revised.")
+    page = act(visitor, alert, "resolve", comment="Lead revised.", needed="yes")
 
     assert "The alert is closed." in page.text
-    assert stored(alert).state == "closed"
+    assert (stored(alert).state, stored(alert).action_taken) == ("closed", True)
     assert set(page.texts("button")) & ACTS == {"Add a comment"}
     late = visitor.done(f"/alerts/{alert.public_id}/acknowledge")
     assert "the alert is closed: nothing more can be done with it" in late.text
@@ -130,10 +183,17 @@ def test_a_comment_changes_nothing_else(nurse, alert, visit):
     assert len(audited("alert.comment")) == 1
 
 
-def test_a_comment_that_is_too_long_is_refused(nurse, alert, visit):
-    page = act(visit(nurse), alert, "comment", comment="x" * 2001)
+@pytest.mark.parametrize(("needed", "taken"), [("", None), ("no", False)])
+def test_whether_it_needed_something_may_be_left_open(nurse, alert, visit, needed, taken):
+    act(visit(nurse), alert, "resolve", comment="Known.", needed=needed)
 
-    assert "at most 2000 characters" in page.text
+    assert stored(alert).action_taken is taken
+
+
+def test_a_comment_that_is_too_long_is_refused(nurse, alert, visit):
+    page = refused(visit(nurse), alert, "comment", comment="x" * 2001)
+
+    assert page.within("comment-comment-error") == "A comment has 2001 characters; 2000 fit."
     assert db.session.scalars(select(AlertEntry)).all() == []
 
 
@@ -148,7 +208,81 @@ def test_every_look_at_an_alert_is_on_record(nurse, alert, visit):
     assert audited("alert.list")[0].detail["patients"] == [str(alert.patient.public_id)]
 
 
-def test_lists_of_alerts_by_what_has_become_of_them(nurse, visit):
+def test_an_alert_is_given_to_a_person_and_back_to_nobody(nurse, alert, visit):
+    colleague = builders.create_user(clinic=nurse.clinic, role="clinician", name="Karl Adam")
+    builders.create_user(clinic=nurse.clinic, role="engineer", name="Emil Koch")
+    builders.create_user(clinic=nurse.clinic, role="nurse", name="Gone Away", active=False)
+    visitor = visit(nurse)
+    page = visitor.page(f"/alerts/{alert.public_id}")
+    choice = next(one for one in page.all("select") if one.get("name") == "user")
+    names = ["".join(option.itertext()) for option in choice]
+    assert names == ["Nadia Berger (you)", "Karl Adam", "Nobody in particular"]
+
+    page = act(visitor, alert, "assign", user=str(colleague.public_id), comment="You know her.")
+    assert "Given to somebody: Karl Adam by Nadia Berger, Mon 23 Nov 2026 09:00" in page.text
+    assert "given to Karl Adam" in page.text
+    assert (stored(alert).assigned_to_id, stored(alert).state) == (colleague.id, "unacknowledged")
+
+    assert "Given to somebody: nobody in particular" in act(visitor, alert, "assign", user="nobody").text
+    assert stored(alert).assigned_to_id is None
+
+
+def test_an_alert_is_given_to_nobody_of_another_clinic(nurse, alert, visit):
+    stranger = builders.create_user(role="nurse")
+
+    page = refused(visit(nurse), alert, "assign", user=str(stranger.public_id))
+
+    assert page.within("assign-user-error") == "Choose who looks after it from the list."
+    assert stored(alert).assigned_to_id is None
+
+
+def test_the_page_says_who_was_told_and_what_became_of_it(nurse, alert, visit):
+    first = builders.create_contact(clinic=nurse.clinic, name="Ward telephone")
+    second = builders.create_contact(clinic=nurse.clinic, name="Dr. Adam")
+    told(alert, first, state="sent", ended_at=AT - HOUR)
+    told(alert, second, state="failed", ended_at=AT, problem="timed_out", due_at=AT + HOUR)
+    told(alert, second, next_attempt_at=AT + 2 * HOUR, due_at=AT + 2 * HOUR, attempts=1)
+    alert.next_call_at = AT + HOUR / 4
+    db.session.commit()
+
+    lines = [line for line in visit(nurse).page(f"/alerts/{alert.public_id}").texts("li") if "SMS" in line]
+
+    assert lines == [
+        "Ward telephone SMS Sent today 08:00",
+        "Dr. Adam SMS Did not arrive (timed out) today 09:00",
+        "Dr. Adam SMS Waits to be sent to be sent today 11:00, 1 tried before",
+    ]
+
+
+def test_the_next_call_is_told_only_while_nobody_has_taken_it(nurse, alert, visit):
+    alert.next_call_at = AT + HOUR / 4
+    visitor = visit(nurse)
+    path = f"/alerts/{alert.public_id}"
+    assert "the next people are told today 09:15" in visitor.page(path).text.replace(
+        "Mon 23 Nov 2026", "today"
+    )
+
+    assert "the next people are told" not in act(visitor, alert, "acknowledge").text
+
+
+def test_why_a_condition_matters_is_said_with_its_source(nurse, visit):
+    patient = builders.create_patient(clinic=nurse.clinic)
+    pump = builders.create_pump(patient=patient)
+    alert = builders.create_alert(patient=patient, device=pump, condition="motor_stall", severity="high")
+
+    facts = dict(
+        zip(
+            *(visit(nurse).page(f"/alerts/{alert.public_id}").texts(tag) for tag in ("dt", "dd")), strict=True
+        )
+    )
+
+    assert "A stall stops delivery." in facts["Why it matters"]
+    assert "gillettechildrens.org" in facts["Why it matters"]
+
+
+@both_databases
+def test_lists_of_alerts_by_what_has_become_of_them(visit):
+    nurse = builders.create_user(role="nurse")
     patient = builders.create_patient(clinic=nurse.clinic)
     for condition, state in (
         ("reset", "unacknowledged"), ("motor_stall", "acknowledged"), ("memory_error", "returned_to_normal"),
@@ -157,36 +291,158 @@ def test_lists_of_alerts_by_what_has_become_of_them(nurse, visit):
         builders.create_alert(patient=patient, condition=condition, state=state)
     visitor = visit(nurse)
 
-    def listed(show: str) -> set[str]:
-        links = visitor.page(f"/alerts?show={show}").all("a")
-        return {"".join(link.itertext()) for link in links if "/alerts/" in link.get("href")}
+    assert set(listed(visitor.page("/alerts"))) == {
+        "Reset",
+        "Motor stall",
+        "Memory error",
+        "Device is silent",
+    }
+    assert set(listed(visitor.page("/alerts?show=untaken"))) == {"Reset", "Memory error", "Device is silent"}
+    assert listed(visitor.page("/alerts?show=shelved")) == ["Still in MRI mode"]
+    closed = visitor.page("/alerts?show=closed")
+    assert listed(closed) == ["Charging was missed"]
+    assert [text(link) for nav in closed.all("nav") if nav.get("class") == "choice" for link in nav.iter("a")] == [
+        "Open 4", "Not taken yet 3", "On the shelf 1", "Closed 1"
+    ]  # fmt: skip
 
-    assert listed("open") == {"Reset", "Motor stall", "Memory error", "Device is silent"}
-    assert listed("shelved") == {"Still in MRI mode"}
-    assert listed("closed") == {"Charging was missed"}
 
-
-def test_an_empty_list_says_so_and_an_unknown_one_is_not_found(nurse, visit):
+@both_databases
+def test_a_list_is_narrowed_and_counted_by_what_is_chosen(visit):
+    nurse = builders.create_user(role="nurse")
+    patient = builders.create_patient(clinic=nurse.clinic)
+    pump, stimulator = (make(patient=patient) for make in (builders.create_pump, builders.create_stimulator))
+    mine = {"assigned_to_id": nurse.id, "severity": "low"}
+    builders.create_alert(patient=patient, device=pump, condition="motor_stall", severity="high")
+    builders.create_alert(patient=patient, device=stimulator, condition="charge_missed", **mine)
+    builders.create_alert(patient=patient, condition="pain_rise", severity="high", state="shelved")
     visitor = visit(nurse)
 
+    def shown(query: str) -> list[str]:
+        return listed(visitor.page(f"/alerts?{query}"))
+
+    assert shown("severity=high") == ["Motor stall"]
+    assert shown("kind=charge_missed&severity=&device=") == ["Charging was missed"]
+    assert shown("assigned=me") == shown("device=stimulator") == ["Charging was missed"]
+    assert shown("assigned=nobody") == shown("device=pump") == ["Motor stall"]
+    assert shown(f"patient={patient.public_id}") == ["Motor stall", "Charging was missed"]
+    page = visitor.page("/alerts?severity=high")
+    assert "Open 1" in page.texts("a") and "On the shelf 1" in page.texts("a")
+    assert [link.get("href") for link in page.all("a") if "CSV" in "".join(link.itertext())] == [
+        "/alerts.csv?severity=high&show=open"
+    ]
+    empty = visitor.page("/alerts?severity=info")
+    assert "No alert is like that. Show all again" in empty.text
+
+
+def test_an_empty_list_says_so_and_an_unknown_one_is_not_found(nurse, alert, visit):
+    visitor = visit(nurse)
+    theirs = builders.create_alert(patient=builders.create_patient())
+
     assert "Nothing is on the shelf." in visitor.page("/alerts?show=shelved").text
-    for address in ("/alerts?show=all", "/alerts?page=0", "/alerts?page=-1", "/alerts?page=99999999999"):
-        visitor.page(address, 404)
+    for query in (
+        "show=all", "severity=worst", "assigned=you", "device=drone", "patient=1", "after=1", f"kind={'x' * 41}",
+        f"after={theirs.public_id}", f"patient={theirs.patient.public_id}",
+    ):  # fmt: skip
+        visitor.page(f"/alerts?{query}", 404)
 
 
-def test_a_long_list_goes_on_over_pages(nurse, visit, monkeypatch):
+@both_databases
+@pytest.mark.parametrize("state", ["unacknowledged", "closed"])
+def test_a_long_list_goes_on_behind_the_last_alert_whatever_happens_meanwhile(visit, monkeypatch, state):
     monkeypatch.setattr("sc_stim.web.alerts.PAGE_SIZE", 2)
+    nurse = builders.create_user(role="nurse")
     patient = builders.create_patient(clinic=nurse.clinic)
+    show = "closed" if state == "closed" else "open"
     for number in range(5):
+        age = number if state == "closed" else 9 - number
         builders.create_alert(
-            patient=patient, condition=f"condition_{number}", opened_at=AT - dt.timedelta(hours=9 - number)
+            patient=patient, condition=f"condition_{number}", opened_at=AT - age * HOUR, state=state
         )
     visitor = visit(nurse)
 
-    seen = []
-    for number in (1, 2, 3):
-        page = visitor.page(f"/alerts?page={number}")
-        seen += ["".join(link.itertext()) for link in page.all("a") if "/alerts/" in link.get("href")]
-        assert ("More" in page.texts("a")) == (number < 3)
+    seen, address = [], f"/alerts?show={show}"
+    for _ in range(3):
+        page = visitor.page(address)
+        seen += listed(page)
+        builders.create_alert(
+            patient=patient,
+            condition="new",
+            opened_at=AT + HOUR if show == "closed" else AT - 9 * DAY,
+            state=state,
+        )
+        address = next((a.get("href") for a in page.all("a") if a.get("rel") == "next"), "")
 
     assert seen == [f"Condition {number}" for number in range(5)]
+    assert address == ""
+
+
+def test_a_patients_alerts_are_found_by_name_or_number_which_stand_in_no_address(nurse, visit):
+    okafor, okada = (
+        builders.create_patient(clinic=nurse.clinic, family_name=name) for name in ("Okafor", "Okada")
+    )
+    builders.create_patient(clinic=nurse.clinic, family_name="Okay")  # has no alert
+    for patient in (okafor, okada):
+        builders.create_alert(patient=patient, condition="reset")
+    visitor = visit(nurse)
+    visitor.page("/alerts")
+
+    one = visitor.post("/alerts?show=untaken", name="okaf")
+    assert one.location == f"/alerts?show=untaken&patient={okafor.public_id}"
+    assert visitor.post("/alerts", name=okada.mrn).location.endswith(f"patient={okada.public_id}")
+    several = visitor.submitted("/alerts", name="OKA")
+    section = next(text(one) for one in several.all("section") if one.get("aria-labelledby") == "who")
+    assert section.startswith("Whose alerts? Okada") and "Okafor" in section and "Okay" not in section
+    nobody = visitor.submitted("/alerts", name="%")
+    assert "No patient with an alert is found under “%”." in nobody.text
+    assert visitor.post("/alerts", name=" ").location == "/alerts"
+
+
+def test_a_patient_of_another_clinic_is_not_found_by_name(nurse, visit):
+    theirs = builders.create_alert(patient=builders.create_patient(family_name="Elsewhere"))
+    visitor = visit(nurse)
+    visitor.page("/alerts")
+
+    assert "Nobody is found" in visitor.submitted("/alerts", name="Elsewhere").text
+    assert "Nobody is found" in visitor.submitted("/alerts", name=theirs.patient.mrn).text
+
+
+def test_the_list_as_a_file_holds_every_alert_of_it_and_is_on_record(nurse, visit, monkeypatch):
+    monkeypatch.setattr("sc_stim.web.alerts.AT_ONCE", 2)
+    patient = builders.create_patient(clinic=nurse.clinic, family_name="=Okafor")
+    for number in range(5):
+        builders.create_alert(
+            patient=patient, condition=f"c{number}", severity="high", opened_at=AT + number * HOUR
+        )
+    builders.create_alert(patient=builders.create_patient(clinic=nurse.clinic), severity="low")
+
+    answer = visit(nurse).file("/alerts.csv?severity=high")
+
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="alerts-2026-11-23.csv"'
+    assert [row["condition"] for row in rows] == [f"c{number}" for number in range(5)]
+    assert {row["patient"] for row in rows} == {"'=Okafor, Ada"}
+    assert rows[0]["raised"] == "2026-11-23T09:00:00+01:00"
+    [entry] = audited("alert.export")
+    assert entry.detail == {"filter": {"severity": "high"}, "patients": [str(patient.public_id)]}
+
+
+@both_databases
+def test_the_number_of_statements_does_not_grow_with_the_list(visit, statements):
+    nurse = builders.create_user(role="nurse")
+    visitor = visit(nurse)
+
+    def more() -> None:
+        patient = builders.create_patient(clinic=nurse.clinic)
+        device = builders.create_pump(patient=patient)
+        builders.create_alert(patient=patient, device=device, assigned_to_id=nurse.id)
+
+    more()
+    visitor.page("/alerts")
+    with statements() as few:
+        visitor.page("/alerts")
+    for _ in range(9):
+        more()
+    with statements() as many:
+        visitor.page("/alerts")
+
+    assert len(many) == len(few) <= 14

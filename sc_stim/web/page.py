@@ -29,7 +29,9 @@ WAYS = (
     ("Recalls", "web.recalls", "recalls.read"),
     ("Quarantine", "web.quarantine", "quarantine.read"),
     ("Audit trail", "web.audit_trail", "audit.read"),
-    ("Clinic and users", "web.clinic", "users.manage"),
+    ("Clinic", "web.clinic", "clinic.manage"),
+    ("Users", "web.users", "users.manage"),
+    ("Escalation", "web.escalation", "escalation.manage"),
 )
 
 

@@ -13,15 +13,28 @@ from tests import builders
 
 CARE = {"clinician", "nurse"}
 ALERT = "/alerts/{alert}"
+ALERT_ACTS = ("acknowledge", "resolve", "shelve", "unshelve", "assign", "comment")
 # page or form -> the roles that may use it
 WHO_MAY = {
     "/worklist": CARE,
     "/alerts": CARE,
     ALERT: CARE,
+    "/alerts/burden": CARE,
+    "/calendar": CARE,
+    "/calendar/book": CARE,
+    "/calendar/feeds": CARE,
+    "/pumps/{pump}/book": CARE,
+    "/appointments/{visit}": CARE,
     "/patients": CARE,
     "/patients/{patient}": CARE,
     "/patients/{patient}/emergency": CARE,
     "/devices": CARE | {"engineer"},
+    "/devices/new": {"clinician", "engineer"},
+    "/devices/{device}": CARE | {"engineer"},
+    "/quarantine": {"engineer"},
+    "/quarantine/{message}": {"engineer"},
+    "/tasks": CARE,
+    "/tasks/{task}": CARE,
     "/recalls": CARE | {"engineer"},
     "/recalls/new": CARE | {"engineer"},
     "/recalls/{recall}": CARE | {"engineer"},
@@ -30,7 +43,8 @@ WHO_MAY = {
 }
 FORMS = (
     {"/patients/{patient}/emergency": CARE, "/patients/{patient}/emergency/revoke": CARE}
-    | {f"{ALERT}/{act}": CARE for act in ("acknowledge", "resolve", "shelve", "comment")}
+    | {f"{ALERT}/{act}": CARE for act in ALERT_ACTS}
+    | {"/alerts": CARE}
     | {"/patients": CARE, "/patients/{patient}/reviews": CARE}
     | {
         "/recalls": CARE,
@@ -39,7 +53,31 @@ FORMS = (
         "/outreach/{outreach}": CARE,
     }
     | {"/recalls/preview": CARE | {"engineer"}}
+    | {"/devices": CARE | {"engineer"}, "/devices/{device}/commands": CARE | {"engineer"}}
+    | {"/devices/new": {"clinician", "engineer"}, "/devices/register": {"clinician", "engineer"}}
+    | {f"/devices/{{device}}/{act}": {"engineer"} for act in ("credential", "credential/revoke")}
+    | {"/devices/{device}/scans": CARE}
+    | {f"/tasks/{{task}}/{act}": CARE for act in ("interrogation", "done")}
+    | {"/quarantine/replay": {"engineer"}, "/quarantine/{message}/replay": {"engineer"}}
+    | {"/pumps/{pump}/book": CARE, "/appointments/{visit}/change": CARE, "/appointments/{visit}/cancel": CARE}
+    | {"/calendar/feeds": CARE, "/calendar/feeds/{feed}/revoke": CARE}
 )
+
+# files, and ways on to a page
+ELSEWHERE = {"/alerts.csv": CARE, "/alerts/burden.csv": CARE, "/alerts/triage": CARE}
+ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarantine.csv": {"engineer"}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_gets_its_files_and_no_others(visit, role):
+    clinic = builders.create_clinic()
+    builders.create_alert(patient=builders.create_patient(clinic=clinic))
+    visitor = visit(builders.create_user(clinic=clinic, role=role))
+
+    for path, roles in ELSEWHERE.items():
+        status = visitor.file(path).status_code
+        assert status == (403 if role not in roles else 302 if path.endswith("triage") else 200), path
+
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -49,12 +87,22 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     ids = {"patient": patient.public_id, "alert": builders.create_alert(patient=patient).public_id}
     recall = builders.create_recall(clinic=clinic)
     row = builders.create_outreach(recall=recall, device=builders.create_pump(patient=patient))
-    ids |= {"recall": recall.public_id, "outreach": row.public_id}
-    visitor = visit(builders.create_user(clinic=clinic, role=role))
+    ids |= {"recall": recall.public_id, "outreach": row.public_id, "pump": row.device.public_id}
+    ids |= {"device": row.device.public_id, "task": builders.create_care_task(device=row.device).public_id}
+    ids["message"] = builders.create_quarantine(device=row.device).public_id
+    ids["visit"] = builders.create_appointment(pump=row.device).public_id
+    user = builders.create_user(clinic=clinic, role=role)
+    ids["feed"] = builders.create_calendar_feed(by=user).public_id
+    visitor = visit(user)
 
     for path, roles in WHO_MAY.items():
         page = visitor.page(path.format(**ids), 200 if role in roles else 403)
         assert (page.texts("h1") == ["Your role does not allow this"]) == (role not in roles)
+    for path, roles in DOWNLOADS.items():
+        answer = visitor.get(path.format(**ids))
+        assert (answer.status_code, answer.mimetype) == (
+            (200, "text/csv") if role in roles else (403, "text/html")
+        )
     for path, roles in FORMS.items():
         answer = visitor.post(path.format(**ids), comment="seen", hours="2")
         assert (answer.status_code == 403) == (role not in roles), path
@@ -75,10 +123,10 @@ def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, v
 
 def test_every_page_is_in_the_table_of_this_test(app):
     rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("web.")}
-    tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in WHO_MAY | FORMS}
+    tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in WHO_MAY | FORMS | ELSEWHERE}
 
     assert rules - tested == {
-        "/", "/emergency/<token>", "/live", "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out",
+        "/", "/appointments/<uuid:public_id>/days.json", "/calendar.csv", "/emergency/<token>", "/live", "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out",
         "/static/<name>",
     }  # fmt: skip
 
@@ -86,7 +134,11 @@ def test_every_page_is_in_the_table_of_this_test(app):
 def test_a_role_sees_only_the_ways_it_may_go(visit):
     page = visit(builders.create_user(role="engineer")).page("/devices")
 
-    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == ["/devices", "/recalls"]
+    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == [
+        "/devices",
+        "/recalls",
+        "/quarantine",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/patients/{patient}", ALERT])
@@ -107,7 +159,7 @@ def test_nobody_acts_on_another_clinics_alert(visit):
     visitor = visit(builders.create_user(role="nurse"))
     visitor.page("/worklist")
 
-    for act in ("acknowledge", "resolve", "shelve", "comment"):
+    for act in ALERT_ACTS:
         assert visitor.post(f"/alerts/{alert.public_id}/{act}", comment="mine", hours="2").status_code == 404
     assert db.session.get_one(Alert, alert.id).state == "unacknowledged"
     assert db.session.query(AlertEntry).count() == 0

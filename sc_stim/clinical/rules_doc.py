@@ -9,6 +9,7 @@ here. A test fails while the document is not current.
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from sc_stim.clinical.therapy_health.rules import TherapyCondition
 from sc_stim.clinical.therapy_health.rules import shipped_rules as shipped_therapy_rules
 
 _BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_UNVERIFIED: Final = "**unverified**"
+UNVERIFIED: Final = "**unverified**"
 
 
 def refreshed(document: str) -> str:
@@ -33,17 +34,27 @@ def refreshed(document: str) -> str:
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(header)
-    lines = [head, ["---"] * len(head), *map(list, rows)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells in Markdown; as text, the table in Markdown."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __str__(self) -> str:
+        lines = (self.header, ("---",) * len(self.header), *self.rows)
+        return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    return Table(tuple(header), tuple(map(tuple, rows)))
 
 
 def _row(*name: str, figure: Figure) -> tuple[str, ...]:
-    return (*name, f"{figure.value:g}", figure.unit, figure.source or _UNVERIFIED, figure.note)
+    return (*name, f"{figure.value:g}", figure.unit, figure.source or UNVERIFIED, figure.note)
 
 
-def _drugs() -> str:
+def _drugs() -> Table:
     def row(drug: Drug) -> tuple[str, ...]:
         onset = drug.withdrawal_onset
         return (
@@ -60,7 +71,7 @@ def _drugs() -> str:
     return _table(header, map(row, shipped_formulary().drugs.values()))
 
 
-def _limits() -> str:
+def _limits() -> Table:
     rows = (
         _row(drug.name, kind.replace("_", " "), figure=figure)
         for drug in shipped_formulary().drugs.values()
@@ -69,7 +80,7 @@ def _limits() -> str:
     return _table(("Drug", "Limit", "Value", "Unit", "Source", "Note"), rows)
 
 
-def _stability() -> str:
+def _stability() -> Table:
     formulary = shipped_formulary()
     alone = (
         _row(drug.name, fill.replace("_", " "), figure=figure)
@@ -82,8 +93,8 @@ def _stability() -> str:
     return _table(("Drug or mixture", "Fill", "Value", "Unit", "Source", "Note"), (*alone, *mixed))
 
 
-def _figures(name: str) -> Callable[[], str]:
-    def table() -> str:
+def _figures(name: str) -> Callable[[], Table]:
+    def table() -> Table:
         entries: dict[str, dict[str, Any]] = reference.load(name)["figures"]
         rows = (_row(f"`{key}`", figure=reference.figure(entry)) for key, entry in entries.items())
         return _table(("Figure", "Value", "Unit", "Source", "Note"), rows)
@@ -91,7 +102,7 @@ def _figures(name: str) -> Callable[[], str]:
     return table
 
 
-def _conditions() -> str:
+def _conditions() -> Table:
     def row(condition: AlarmCondition) -> tuple[str, ...]:
         return (
             condition.name,
@@ -99,7 +110,7 @@ def _conditions() -> str:
             "; ".join(_changes(condition)),
             ", ".join(sorted(condition.states_asserting)),
             ", ".join(sorted(condition.states_ending)),
-            condition.source or _UNVERIFIED,
+            condition.source or UNVERIFIED,
             condition.rationale,
         )
 
@@ -123,7 +134,7 @@ def _changes(condition: AlarmCondition) -> Iterator[str]:
         yield "over at once"
 
 
-def _events() -> str:
+def _events() -> Table:
     table = shipped_table()
     rows = (
         (kind, f"{effect.value} {name}", "yes" if table.cleared_returns_to_normal(kind) else "no")
@@ -133,14 +144,14 @@ def _events() -> str:
     return _table(("Event", "Effect", "`cleared` returns to normal"), rows)
 
 
-def _therapy_conditions() -> str:
+def _therapy_conditions() -> Table:
     def row(condition: TherapyCondition) -> tuple[str, ...]:
         worse = ", ".join(f"{kind} {severity.code}" for kind, severity in condition.worse.items())
         return (
             condition.name,
             ", ".join(f"{kind} {severity.code}" for kind, severity in condition.severity.items()),
             f"{worse} if {condition.worse_when}" if worse else "",
-            condition.source or _UNVERIFIED,
+            condition.source or UNVERIFIED,
             condition.rationale,
         )
 
@@ -148,28 +159,28 @@ def _therapy_conditions() -> str:
     return _table(("Finding", "Severity", "Worse", "Source", "Why"), rows)
 
 
-def _tolerances() -> str:
+def _tolerances() -> Table:
     entries: dict[str, dict[str, Any]] = reference.load("therapy.json")["tolerances"]["figures"]
     rows = (_row(f"`{key}`", figure=reference.figure(entry)) for key, entry in entries.items())
     return _table(("Setting", "Value", "Unit", "Source", "Note"), rows)
 
 
-def _mri() -> str:
+def _mri() -> Table:
     def rows(name: str, rule: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         for key in ("check_within", "interrogations"):
             figure = reference.figure(rule[key])
             text = f"{figure.value:g} {figure.unit}" + (f" ({figure.note})" if figure.note else "")
-            yield name, key.replace("_", " "), text, figure.source or _UNVERIFIED
+            yield name, key.replace("_", " "), text, figure.source or UNVERIFIED
         for when in ("before", "after"):
             for step in rule[when]:
-                yield name, when, step["text"], step.get("source") or _UNVERIFIED
+                yield name, when, step["text"], step.get("source") or UNVERIFIED
 
     found = reference.load("mri.json")["rules"].items()
     header = ("Rule", "When", "What", "Source")
     return _table(header, (row for name, rule in found for row in rows(name.replace("_", " "), rule)))
 
 
-def _silence() -> str:
+def _silence() -> Table:
     table = shipped_table()
     return _table(
         ("Figure", "Value", "Unit", "Source", "Note"),
@@ -186,7 +197,7 @@ def _silence() -> str:
     )
 
 
-def _lifecycle() -> str:
+def _lifecycle() -> Table:
     def cell(state: State, event: Event) -> str:
         found = next_state(state, event)
         return (
@@ -199,15 +210,15 @@ def _lifecycle() -> str:
     return _table(("Event", *(str(state) for state in State)), rows)
 
 
-def _checklist() -> str:
+def _checklist() -> Table:
     rows = (
-        (step.text, step.if_unsure or "", step.source or _UNVERIFIED, step.note)
+        (step.text, step.if_unsure or "", step.source or UNVERIFIED, step.note)
         for step in shipped_checklist()
     )
     return _table(("Step", "If unsure", "Source", "Note"), rows)
 
 
-def _refill_flags() -> str:
+def _refill_flags() -> Table:
     rows = (
         (
             name.replace("_", " "),
@@ -222,14 +233,14 @@ def _refill_flags() -> str:
     return _table(("Flag", "Severity", "Source", "Why"), rows)
 
 
-def _escalation() -> str:
+def _escalation() -> Table:
     steps: list[dict[str, Any]] = reference.load("escalation.json")["steps"]
     rows = (
         (
             f"{step['after']['value']:g} {step['after']['unit']}",
             ", ".join(step["severities"]),
             "who is on call" if step["on_call"] else "every contact of the clinic",
-            step["after"].get("source") or _UNVERIFIED,
+            step["after"].get("source") or UNVERIFIED,
             step["after"]["note"],
         )
         for step in steps
@@ -237,24 +248,24 @@ def _escalation() -> str:
     return _table(("After", "Severities", "Tells", "Source", "Note"), rows)
 
 
-def _burden() -> str:
+def _burden() -> Table:
     rows = (
         (name.replace("_", " "), f"{'at most' if better == 'lower' else 'at least'} {figure.value:g}", figure.unit,
-         figure.source or _UNVERIFIED, figure.note)
+         figure.source or UNVERIFIED, figure.note)
         for name, better, figure in aims()
     )  # fmt: skip
     return _table(("Figure", "Aim", "Unit", "Source", "Note"), rows)
 
 
-def _recall_classes() -> str:
+def _recall_classes() -> Table:
     rows = (
-        (name, entry["value"], entry.get("source") or _UNVERIFIED, entry["note"])
+        (name, entry["value"], entry.get("source") or UNVERIFIED, entry["note"])
         for name, entry in reference.load("recall.json")["classes"].items()
     )
     return _table(("Class of recall", "Severity", "Source", "Note"), rows)
 
 
-TABLES: Final[dict[str, Callable[[], str]]] = {
+TABLES: Final[dict[str, Callable[[], Table]]] = {
     "drugs": _drugs,
     "limits": _limits,
     "stability": _stability,

@@ -68,10 +68,10 @@ def close_days(
     if last < first:
         raise FieldRefused("last_day", "must not be before the first day")
     closed = {closure.day: closure.reason for closure in clinic.closures}
+    if len(closed) + (last - first).days >= MOST_CLOSURES:
+        raise FieldRefused("last_day", f"is too far: {MOST_CLOSURES} closed days fit")
     days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
     new = [day for day in days if day not in closed]
-    if len(closed) + len(new) > MOST_CLOSURES:
-        raise FieldRefused("last_day", f"is too far: {MOST_CLOSURES} closed days fit")
     if not new:
         raise FieldRefused("first_day", "is closed already")
     change_clinic(session, actor, clinic, {"closures": closed | dict.fromkeys(new, reason)}, at=at)
@@ -88,11 +88,11 @@ def open_days(
 
 def visits_by_day(session: Session, clinic_id: int, first: dt.date) -> dict[dt.date, int]:
     """How many visits are booked for each day from `first` on."""
-    statement = select(Appointment.day, func.count()).where(
+    statement = select(Appointment.day, func.count().label("number")).where(
         Appointment.state == BOOKED, Appointment.day >= first
     )
     counted = session.execute(in_clinic(statement, Appointment, clinic_id).group_by(Appointment.day))
-    return {day: number for day, number in counted.tuples()}
+    return {row.day: row.number for row in counted}
 
 
 def _check_name(session: Session, clinic: Clinic, name: str) -> None:

@@ -14,9 +14,25 @@ from sc_stim.workflows import visits
 from tests import builders
 from tests.web.pages import text
 from tests.web.scene import create_forecast
-from tests.web.test_booking_page import nurse, on, pump, ready_pump, room, slot  # noqa: F401
+from tests.web.test_booking_page import ready_pump, slot
 
 WEEK = "/calendar?on=2026-12-03"
+
+
+@pytest.fixture
+def nurse(app):
+    return builders.create_user(role="nurse", name="Nadia Berger")
+
+
+@pytest.fixture
+def room(nurse):
+    return builders.create_resource(clinic=nurse.clinic, name="Room 1")
+
+
+@pytest.fixture
+def pump(nurse):
+    """To be refilled by 4 December."""
+    return ready_pump(nurse, "Okafor")
 
 
 def day_of(page, day):
@@ -196,7 +212,7 @@ def test_the_csv_holds_the_visits_that_are_shown_and_is_on_record(nurse, room, p
     create_forecast(pump=pump, days=11)
     builders.create_appointment(pump=pump, resource=room, note="=1+1")
 
-    answer = visit(nurse).get("/calendar.csv?on=2026-12-03")
+    answer = visit(nurse).file("/calendar.csv?on=2026-12-03")
 
     (row,) = csv.DictReader(io.StringIO(answer.text))
     assert (row["day"], row["time"], row["starts_at"]) == ("2026-12-03", "10:00", "2026-12-03T10:00:00+01:00")

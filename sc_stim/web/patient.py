@@ -75,7 +75,7 @@ def show(public_id: uuid.UUID) -> str:
     window = _window(patient)
     implants = implants_of(db.session, patient, page.at())
     findings = _findings(patient, window)
-    fills = _fills(implants)
+    fills = newest_fills(implants)
     shown = page.render(
         "patient.html",
         patient=patient,
@@ -89,11 +89,11 @@ def show(public_id: uuid.UUID) -> str:
             )
         ),
         findings=findings,
-        alerts=_alerts(patient, implants),
+        alerts=alerts_of(patient, implants),
         events=_events(implants, window),
         fills=fills,
-        names=_names(fill for _, fill in fills),
-        pathway=_pathway(patient),
+        names=names_of(fill for _, fill in fills),
+        pathway=pathway_of(patient),
         review=reviews.shown_of(patient, window.begin, window.end),
         recalled=open_recalls_of(db.session(), [implant.device.id for implant in implants]),
         other_zone=patient.time_zone if ZoneInfo(patient.time_zone) != page.zone() else None,
@@ -120,7 +120,7 @@ def _findings(patient: Patient, window: Window) -> Sequence[PainFinding]:
     return db.session.scalars(statement.order_by(PainFinding.day.desc(), PainFinding.id.desc())).all()
 
 
-def _alerts(patient: Patient, implants: Sequence[Implant]) -> Sequence[Alert]:
+def alerts_of(patient: Patient, implants: Sequence[Implant]) -> Sequence[Alert]:
     """Everything about the patient or a device of theirs that is not closed, worst first."""
     about = or_(
         Alert.patient_id == patient.id, Alert.device_id.in_([implant.device.id for implant in implants])
@@ -141,13 +141,13 @@ def _events(implants: Sequence[Implant], window: Window) -> list[tuple[DeviceEve
     return [(event, devices[event.device_id]) for event in found]
 
 
-def _fills(implants: Sequence[Implant]) -> list[tuple[Implant, Fill]]:
+def newest_fills(implants: Sequence[Implant]) -> list[tuple[Implant, Fill]]:
     """The newest fills, as corrected."""
     fills = [(implant, fill) for implant in implants for fill in implant.fills]
     return sorted(fills, key=lambda row: row[1].at, reverse=True)[:MOST_FILLS]
 
 
-def _names(fills: Iterable[Fill]) -> dict[int, str]:
+def names_of(fills: Iterable[Fill]) -> dict[int, str]:
     """Who filled and who confirmed."""
     people = {person for fill in fills for person in (fill.performed_by_id, fill.confirmed_by_id) if person}
     return {
@@ -155,7 +155,7 @@ def _names(fills: Iterable[Fill]) -> dict[int, str]:
     }
 
 
-def _pathway(patient: Patient) -> list[Treatment | Assessment]:
+def pathway_of(patient: Patient) -> list[Treatment | Assessment]:
     """Treatments and examinations, oldest first."""
     treatments = db.session.scalars(select(Treatment).where(Treatment.patient_id == patient.id)).all()
     assessments = db.session.scalars(select(Assessment).where(Assessment.patient_id == patient.id)).all()

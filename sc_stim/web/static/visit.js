@@ -1,0 +1,61 @@
+// The refill visit: difference and ratio as they are typed, with the figures the server gave. Its answer is what counts.
+const form = document.querySelector("[data-visit]")
+if (form) {
+  const given = Object.fromEntries(Object.entries(form.dataset).map(([name, value]) => [name, parseFloat(value)]))
+  const reading = document.getElementById("reading")
+  const opened = form.elements.at.value
+
+  const typed = (name) => {
+    const text = form.elements[name] ? form.elements[name].value.trim().replace(",", ".") : ""
+    return /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN
+  }
+  const paragraph = (text, kind) => {
+    const made = document.createElement("p")
+    made.className = kind
+    made.textContent = text
+    return made
+  }
+
+  const compare = () => {
+    const aspirated = typed("aspirated_ml")
+    if (form.elements.at.value !== opened) {
+      return [paragraph("The time of the visit was changed: press Check.", "said")]
+    }
+    if (Number.isNaN(aspirated)) return [paragraph("Type what you drew out.", "said aside")]
+    const difference = given.expected - aspirated
+    const delivered = given.before - aspirated
+    const ratio = given.programmed > 0 ? delivered / given.programmed : NaN
+    const change = Math.round(100 * (ratio - 1))
+    const amount = `${Math.abs(difference).toFixed(1)} mL`
+    const said = [paragraph(
+      Math.abs(difference) < 0.05 ? "As expected" : `${amount} ${difference > 0 ? "less" : "more"} than expected`, "big",
+    )]
+    if (!Number.isNaN(ratio)) {
+      said.push(paragraph(`${delivered.toFixed(1)} mL delivered for ${given.programmed.toFixed(1)} mL programmed: ` +
+        `ratio ${ratio.toFixed(2)} (${change < 0 ? "−" : "+"}${Math.abs(change)} %)`, "said"))
+    }
+    const outside = 100 * Math.abs(ratio - 1) > given.accuracy && !(aspirated <= given.foundEmpty && ratio < 1)
+    if (Math.abs(difference) > given.limit || outside) {
+      said.push(paragraph("Measure again before you go on.", "advice"))
+    }
+    return said
+  }
+  const lasts = (field, bolus, most) => {
+    const shown = document.getElementById(`${field}-lasts`)
+    if (!shown) return
+    const flow = typed(field) + ((typed(bolus) || 0) * (most ? typed(most) || 0 : 0))
+    const days = typed("filled_ml") / flow
+    shown.textContent = Number.isFinite(days) && days > 0 ? `lasts ${days < 10 ? days.toFixed(1) : Math.round(days)} days` : ""
+  }
+  const changed = () => [...form.querySelectorAll("[data-was]")].some(
+    (field) => field.value.trim() !== "" && field.dataset.was !== "" && typed(field.name) !== Number(field.dataset.was))
+
+  const update = () => {
+    if (!Number.isNaN(given.expected)) reading.replaceChildren(...compare())
+    lasts("flow_ml_per_day", "bolus_ml", "max_boluses_per_day")
+    lasts("programmed_flow_ml_per_day")
+    if (changed()) document.getElementById("bridge").open = true
+  }
+  form.addEventListener("input", update)
+  if (!form.hasAttribute("data-checked")) update()
+}

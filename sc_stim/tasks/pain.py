@@ -12,7 +12,10 @@ from sc_stim.clinical import pain
 from sc_stim.devices.store import Bulk, document
 from sc_stim.models import Alert, PainCheckpoint, PainFinding, PainModel
 from sc_stim.models.base import among
-from sc_stim.tasks.pain_courses import (
+from sc_stim.tasks.work import Subjects
+from sc_stim.workflows import alerts
+from sc_stim.workflows.cause_cards import CONDITIONS, card_of
+from sc_stim.workflows.pain_courses import (
     CHECKPOINT_DAYS,
     CHECKPOINTS_KEPT,
     ONE_DAY,
@@ -20,9 +23,6 @@ from sc_stim.tasks.pain_courses import (
     by_begin,
     load_courses,
 )
-from sc_stim.tasks.work import Subjects
-from sc_stim.workflows import alerts
-from sc_stim.workflows.cause_cards import CONDITIONS, card_of
 
 CURRENT = dt.timedelta(days=21)
 """A change found this long ago may still be news (the rule looks for steps as far back); older ones are history."""

@@ -5,13 +5,14 @@ Days are counted, not timed: a day is 86,400 s wide wherever the clocks change, 
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from flask import Response, abort, jsonify, url_for
 
 from sc_stim.access import requires
+from sc_stim.clinical import pain
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import DeviceSetting, Fill, PainScore, Patient
@@ -23,6 +24,7 @@ from sc_stim.web.blueprint import pages
 from sc_stim.web.implants import Implant, implants_of
 from sc_stim.web.words import number
 from sc_stim.workflows import audit
+from sc_stim.workflows.pain_courses import whole_course
 
 LONGEST: Final = dt.timedelta(days=5 * 366)
 LEAST: Final = dt.timedelta(days=30)
@@ -57,7 +59,7 @@ def timeline(patient: Patient, at: dt.datetime) -> dict[str, Any]:
     days = Days(patient, implants, at)
     told = timeline_of(db.session, patient, start_of_day(days.first, days.zone), at)
     of_device = {lane["device"].id: lane for lane in told["devices"]}
-    panels = [_pain(days, told["pain"])]
+    panels = [_pain(days, told["pain"], _usual(days, patient))]
     for implant in implants:
         draw = _pump if implant.device.kind == "pump" else _stimulator
         panels += draw(days, implant, of_device[implant.device.id])
@@ -100,12 +102,26 @@ class Days:
         return self.column(rows, lambda row: row["readings"][field])
 
 
-def _pain(days: Days, rows: list[dict[str, Any]]) -> Panel:
-    """Daily mean, and how the patient slept."""
+def _pain(days: Days, rows: list[dict[str, Any]], usual: Mapping[dt.date, tuple[float, float]]) -> Panel:
+    """Daily mean, and between what values it usually lay as far as was known on that day."""
+    mean = _series("mean of the day", days.column(rows, lambda row: row["nrs"]))
+    band = [usual.get(day, (None, None)) for day in days]
+    low, high = ([ends[end] for ends in band] for end in (0, 1))
     return {
-        "key": "pain", "title": "Pain", "unit": "NRS", "range": [0, 10],
-        "series": [{"label": "mean of the day", "style": "line", "values": days.column(rows, lambda row: row["nrs"])}],
-    }  # fmt: skip
+        "key": "pain",
+        "title": "Pain",
+        "unit": "NRS",
+        "range": [0, 10],
+        "series": [mean],
+        "band": {"label": "usual for this patient", "low": low, "high": high},
+    }
+
+
+def _usual(days: Days, patient: Patient) -> dict[dt.date, tuple[float, float]]:
+    diary = whole_course(db.session(), patient).diary(days.today)
+    states = (state for state, _ in pain.replay(diary)) if diary else ()
+    bands = {state.day: pain.usual_band(state) for state in states}
+    return {day: band for day, band in bands.items() if day and band}
 
 
 def _stimulator(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[Panel]:

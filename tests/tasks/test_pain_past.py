@@ -24,7 +24,7 @@ from sc_stim.models import (
     Treatment,
 )
 from sc_stim.tasks.pain import judge_pain
-from sc_stim.tasks.pain_courses import CHECKPOINTS_KEPT, load_courses
+from sc_stim.workflows.pain_courses import CHECKPOINTS_KEPT, load_courses
 from tests.apps import both_databases, read
 from tests.builders import (
     AT,

@@ -48,6 +48,13 @@ def test_a_day_without_a_score_is_a_gap_and_never_zero(told):
     assert value_on(told, mean["values"], 2) >= 6
 
 
+def test_the_usual_band_follows_the_patient_once_enough_is_known(told):
+    band = panel(told, "pain")["band"]
+    assert value_on(told, band["low"], 368) is None
+    low, high = (value_on(told, band[end], 20) for end in ("low", "high"))
+    assert 2 < low < 4 < high < 6
+
+
 def test_a_broken_contact_stands_out_in_the_heat_map(told):
     contacts = panel(told, "impedance")["heat"]
     assert len(contacts) == 16

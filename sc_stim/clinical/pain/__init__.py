@@ -20,6 +20,7 @@ from sc_stim.clinical.pain.patient import (
     observe,
     replay,
     still_holds,
+    usual_band,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "rebuild",
     "replay",
     "still_holds",
+    "usual_band",
 ]

@@ -228,6 +228,17 @@ def still_holds(finding: Finding, means: Sequence[tuple[date, float]]) -> bool:
     return (change if finding.rule == "rise" else -change) >= model.LEAST_CHANGE_NRS
 
 
+def usual_band(state: PainState) -> tuple[float, float] | None:
+    """Between what values this patient's daily mean usually lies: the learned level, one personal SD to each side.
+
+    None while too little is known of them to judge.
+    """
+    if state.tracks.reported_days[0] < model.WARM_UP_REPORTED_DAYS:
+        return None
+    level, sd = float(state.tracks.level_nrs[0]), math.sqrt(float(state.tracks.variance_nrs2[0]))
+    return round(max(0.0, level - sd), 2), round(min(10.0, level + sd), 2)
+
+
 def latest(findings: Iterable[Finding]) -> list[Finding]:
     """One finding per alert, as it was last judged, in the order in which the alerts were raised."""
     return list({finding.key: finding for finding in findings}.values())

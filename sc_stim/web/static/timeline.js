@@ -169,7 +169,7 @@ class Timeline {
   panel(panels, panel) {
     const figure = document.createElement("figure")
     const caption = document.createElement("figcaption")
-    caption.textContent = `${panel.title}, ${panel.unit}`
+    caption.textContent = `${panel.title}, ${panel.unit}${panel.band ? `; shaded: ${panel.band.label}` : ""}`
     figure.append(caption)
     panels.append(figure)
     const columns = panel.heat ? [panel.heat[0].map(() => null)] : panel.series.map((one) => one.values)
@@ -207,6 +207,7 @@ class Timeline {
     ctx.fillRect(today, bbox.top, bbox.left + bbox.width - today, bbox.height)
     const panel = this.told.panels[this.plots.indexOf(plot) - 1]
     if (panel) this.gaps(plot, panel)
+    if (panel?.band) this.band(plot, panel.band)
     ctx.restore()
   }
 
@@ -226,6 +227,22 @@ class Timeline {
       if (right > bbox.left && left < bbox.left + bbox.width) ctx.fillRect(left, bbox.top, right - left, bbox.height)
       begun = null
     }
+  }
+
+  // Where the values of this patient usually lie.
+  band(plot, band) {
+    const { ctx } = plot
+    const { x } = this.told
+    ctx.fillStyle = this.inks.series
+    ctx.globalAlpha = 0.16
+    band.low.forEach((low, index) => {
+      if (low === null || x[index] < this.from - DAY_S || x[index] > this.to + DAY_S) return
+      const left = Math.round(plot.valToPos(x[index] - DAY_S / 2, "x", true))
+      const right = Math.round(plot.valToPos(x[index] + DAY_S / 2, "x", true))
+      const top = plot.valToPos(band.high[index], "y", true)
+      ctx.fillRect(left, top, right - left, plot.valToPos(low, "y", true) - top)
+    })
+    ctx.globalAlpha = 1
   }
 
   // What comes on top of the lines: events, the level of an alarm, the fan of the forecast, the heat map.
@@ -336,7 +353,8 @@ class Timeline {
     }
     const figures = panels.flatMap((panel) => (panel.series ?? []).map((one) => {
       const value = one.values[index]
-      return `${panel.title}${panel.series.length > 1 ? ` ${one.label}` : ""}: ${value === null || value === undefined ? "no data" : `${value} ${panel.unit}`}`
+      const usual = panel.band && panel.band.low[index] !== null ? ` (usually ${panel.band.low[index]} to ${panel.band.high[index]})` : ""
+      return `${panel.title}${panel.series.length > 1 ? ` ${one.label}` : ""}: ${value === null || value === undefined ? "no data" : `${value} ${panel.unit}`}${usual}`
     }))
     readout.append(`${day(x[index])}. ${figures.join("; ")}.`)
     for (const event of events.filter((one) => one.x === x[index])) {

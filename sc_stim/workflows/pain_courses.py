@@ -28,11 +28,11 @@ from sc_stim.models import (
 from sc_stim.models.base import among
 from sc_stim.models.device import DeviceSetting, fillings_of, settings_of
 from sc_stim.models.replaced import not_replaced
-from sc_stim.tasks.work import Subjects
 from sc_stim.workflows.prescribing import FIELDS
 
 ONE_DAY: Final = dt.timedelta(days=1)
 CHECKPOINT_DAYS: Final = 28
+Subjects = Mapping[int, dt.datetime]  # patient id -> the earliest news
 CHECKPOINTS_KEPT: Final = 13  # a year: what comes later than that replays the whole diary
 
 
@@ -69,16 +69,22 @@ class Course:
         """The mean scores of the closed days that were read."""
         return pain.daily_means(self.scores, self.zone, today)
 
-    def observe(self, today: dt.date) -> list[pain.Finding]:
-        """Take every closed day since the state; returns the last judgement of each finding."""
+    def diary(self, today: dt.date) -> pain.Diary | None:
+        """Every closed day since the state; None where there is none."""
         means = self.means(today)
         start = self.state.day + ONE_DAY if self.state.day else (means[0][0] if means else today)
         if start >= today:
-            return []
+            return None
         by_day = dict(means)
         days = [start + i * ONE_DAY for i in range((today - start).days)]
         scores = [by_day.get(day) for day in days]
-        diary = pain.Diary(start, scores, self.therapy_changes, self.sedation, self.refills)
+        return pain.Diary(start, scores, self.therapy_changes, self.sedation, self.refills)
+
+    def observe(self, today: dt.date) -> list[pain.Finding]:
+        """Take every closed day since the state; returns the last judgement of each finding."""
+        diary = self.diary(today)
+        if diary is None:
+            return []
         found: list[pain.Finding] = []
         for state, findings in pain.replay(diary, self.state):
             self.state = state
@@ -91,6 +97,18 @@ class Course:
 def load_courses(session: Session, subjects: Subjects) -> dict[int, Course]:
     """The course of each patient since its stored state, or since one before the earliest news."""
     courses = _courses(session, subjects)
+    _read(session, courses)
+    return courses
+
+
+def whole_course(session: Session, patient: Patient) -> Course:
+    """A patient's course from the first score on, whatever is stored: for the eye."""
+    course = Course(patient, pain.PainState.fresh())
+    _read(session, {patient.id: course})
+    return course
+
+
+def _read(session: Session, courses: Mapping[int, Course]) -> None:
     for begin, some in by_begin(courses):
         since = dt.datetime.combine(begin, dt.time(), dt.UTC) if begin else None
         _read_scores(session, some, since)
@@ -98,7 +116,6 @@ def load_courses(session: Session, subjects: Subjects) -> dict[int, Course]:
         _read_events(session, some, since)
         _read_fills(session, some, since)
         _read_treatments(session, some, begin)
-    return courses
 
 
 def by_begin(courses: Mapping[int, Course]) -> Iterator[tuple[dt.date | None, dict[int, Course]]]:

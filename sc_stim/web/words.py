@@ -292,6 +292,9 @@ TASK_EVENT: Final = {
     "explanted": "the device was explanted",
 }
 
+# Acts on values of the clinic whose record holds no list of what was changed.
+CLINIC_CHANGE: Final = {"clinic.hours": "Opening hours", "escalation.change": "Escalation ladder"}
+
 ROLE: Final = {
     "clinician": "Clinician",
     "nurse": "Nurse",

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from flask import g
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import contains_eager, joinedload
 
 from sc_stim import clock
 from sc_stim.access import requires
@@ -34,6 +35,7 @@ def list_refills(query: dict[str, Any]) -> Any:
     pumps = implanted_pumps(g.user.clinic_id)
     statement = pumps.where(or_(due, Forecast.refused.is_not(None)))
     statement = statement.add_columns(Appointment).outerjoin(Appointment, booked_for_device())
+    statement = statement.options(contains_eager(Appointment.forecast))
     body, headers = page(
         statement, query, [Forecast.danger, Forecast.device_id], newest_first=True, item=_item
     )
@@ -51,7 +53,7 @@ def list_refills(query: dict[str, Any]) -> Any:
 @refills.response(200, page_of(OpenVisitSchema))
 def list_open_visits(query: dict[str, Any]) -> Any:
     """List refill visits that are not complete: not confirmed by a second person, or the pump not heard running."""
-    statement = worklist.visits_to_complete(g.user.clinic_id)
+    statement = worklist.visits_to_complete(g.user.clinic_id).options(joinedload(Fill.performed_by))
     body, headers = page(statement, query, [Fill.at, Fill.id], newest_first=True, item=lambda *row: row)
     rows = body["items"]
     after = refill_visit.pumps_after(db.session, [(fill, device) for fill, device, _ in rows])

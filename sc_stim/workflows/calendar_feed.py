@@ -66,14 +66,17 @@ def revoke(session: Session, actor: Actor, feed: CalendarFeed, *, at: dt.datetim
 
 
 def find(session: Session, token: str) -> CalendarFeed | None:
-    """The feed of this secret, while it is not revoked and its maker still may see appointments."""
+    """The feed of this secret, while it is not revoked, its maker still may see appointments, and the nurse whose it is
+    still works here.
+    """
     statement = select(CalendarFeed).where(
         CalendarFeed.token_sha256 == digest(token), CalendarFeed.revoked_at.is_(None)
     )
     feed = session.scalars(statement).one_or_none()
     if feed is None or not feed.created_by.active or not allowed(feed.created_by.role, ACTION):
         return None
-    return feed
+    nurse = feed.resource.user if feed.resource else None
+    return None if nurse is not None and not nurse.active else feed
 
 
 def note_read(session: Session, feed: CalendarFeed, seal_key: bytes, *, at: dt.datetime) -> None:

@@ -136,8 +136,10 @@ def has_telemetry(device: Device) -> bool:
         return True
 
 
-def open_check(session: Session, device: Device, since: dt.datetime, at: dt.datetime) -> None:
-    """The task that a scan leaves behind."""
+def open_check(
+    session: Session, device: Device, since: dt.datetime, at: dt.datetime, *, once: bool = True
+) -> None:
+    """The task that a scan leaves behind; `once` while another check of this device is open."""
     rule = rule_of(device)
     open_task(
         session,
@@ -148,7 +150,7 @@ def open_check(session: Session, device: Device, since: dt.datetime, at: dt.date
         steps=steps_of(rule, "after"),
         effect_key=f"{MRI_CHECK}:{device.id}:{since.astimezone(dt.UTC).isoformat()}",
         at=at,
-        once=True,
+        once=once,
         detail={"interrogations_needed": int(rule.interrogations.value)},
     )
 

@@ -15,10 +15,11 @@ from sc_stim.workflows import alerts
 def keep(session: Session, pump: Device, fill: Fill, replaced: Fill | None, *, at: dt.datetime) -> None:
     """Raise and end the alerts about this pump's fills, now that `fill` is on record.
 
-    Only the newest fill speaks of the pump as it is. A correction that shows the same is the same cause.
+    Only the newest fill speaks of the pump as it is, and none of a pump that is out. A correction that shows the same
+    is the same cause.
     """
     newest = fills_of(session, [pump.id])[pump.id][-1]
-    standing = alerting(newest.flags)
+    standing = alerting(newest.flags) if pump.explanted_on is None else []
     before = replaced if newest.id == fill.id else None
     for name, flag in flag_severities().items():
         if name in standing:

@@ -44,6 +44,10 @@ Values = Mapping[str, Any]
 EXPIRED_DRUG: Final = "expired_drug"
 UNKNOWN_DRUG: Final = "unknown_drug"
 
+_DATE_LINE: Final = dt.timedelta(
+    hours=12
+)  # dates are local, and the last zone of a day is 12 hours behind UTC
+_CORRECTED: Final = "this fill was corrected before: correct its correction"
 _NOT_AS_RECORDED: Final = "not what is on record: read again, and correct the record if it is wrong"
 
 
@@ -84,6 +88,8 @@ def record_fill(
     wrong = find_fill(session, pump, replaces) if replaces else None
     if replaces is not None and wrong is None:
         raise FieldRefused("replaces", "this pump has no such fill")
+    if wrong is not None and _is_corrected(session, wrong):
+        raise Conflict(_CORRECTED)
     _check_fill(pump, values, at)
     _check_answers(answers)
     fill = Fill(
@@ -141,7 +147,7 @@ def confirm_fill(
         raise Conflict("a fill is confirmed by somebody else than the person who recorded it")
     if fill.confirmed_by_id is not None:
         raise Conflict("this fill is confirmed already")
-    if session.scalar(select(Fill.id).where(Fill.replaces_id == fill.id)) is not None:
+    if _is_corrected(session, fill):
         raise Conflict("this fill was corrected: confirm its correction")
     if abs(read["filled_ml"] - fill.filled_ml) > shipped_rules().read_alike_ml:
         raise FieldRefused("filled_ml", f"is {_NOT_AS_RECORDED}")
@@ -192,6 +198,8 @@ def _answered(actor: Actor, answers: Mapping[str, str], at: dt.datetime) -> dict
 def _check_fill(pump: Device, values: Values, at: dt.datetime) -> None:
     if values["at"] > at:
         raise FieldRefused("at", "lies in the future")
+    if pump.explanted_on is not None and (values["at"] - _DATE_LINE).date() > pump.explanted_on:
+        raise FieldRefused("at", f"lies after {pump.explanted_on}, when the pump was explanted")
     for name in ("filled_ml", "aspirated_ml", "measured_after_ml"):
         volume_ml = values.get(name)
         if (
@@ -279,7 +287,11 @@ def _add_once(session: Session, fill: Fill) -> None:
         with session.begin_nested():
             session.add(fill)
     except IntegrityError as error:
-        raise Conflict("this fill was corrected before: correct its correction") from error
+        raise Conflict(_CORRECTED) from error
+
+
+def _is_corrected(session: Session, fill: Fill) -> bool:
+    return session.scalar(select(Fill.id).where(Fill.replaces_id == fill.id)) is not None
 
 
 def _ask_about(session: Session, pump: Device, at: dt.datetime, since: dt.datetime) -> None:

@@ -4,15 +4,15 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
-from sc_stim.models import Assessment, Device, DeviceState, Lead, Patient, Treatment
+from sc_stim.models import Assessment, Device, DeviceState, Fill, Lead, Patient, Treatment
 from sc_stim.models.base import PHI
 from sc_stim.models.device import ids_of_patient
-from sc_stim.workflows import audit, outbox
+from sc_stim.workflows import audit, outbox, reminders
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 
@@ -42,7 +42,9 @@ def change_patient(
     audit.record(session, actor, "patient.change", "patient", patient.public_id, {"changed": changed}, at=at)
     if "time_zone" in changed:
         outbox.ask(session, outbox.PAIN, [patient.id], at)
-    if changed.keys() & {"time_zone", "withdrawal_prone"}:
+    if changed.keys() & {"phone", "email"}:
+        reminders.readdress(session, patient, at=at)
+    if changed.keys() & {"time_zone", "withdrawal_prone", "phone", "email"}:
         outbox.ask(session, outbox.REFILL, ids_of_patient(session, patient.id, kind="pump"), at)
 
 
@@ -162,6 +164,10 @@ def _leave_patient(session: Session, actor: Actor, device: Device, at: dt.dateti
     if session.get(DeviceState, device.id) is not None:
         raise FieldRefused(
             "patient", "the device has sent data of its patient, so it cannot be given to another"
+        )
+    if session.scalar(select(Fill.id).where(Fill.device_id == device.id).limit(1)) is not None:
+        raise FieldRefused(
+            "patient", "the pump has refills of its patient on record, so it cannot be given to another"
         )
     record_about(session, actor, "device.leave_patient", device, at=at)
 

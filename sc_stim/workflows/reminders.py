@@ -8,10 +8,11 @@ import datetime as dt
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.slots import shipped_rules
-from sc_stim.models import Appointment, Clinic, Device, Patient
+from sc_stim.models import Appointment, Clinic, Device, Message, Patient
 from sc_stim.models.appointment import BOOKED
 from sc_stim.workflows import messaging
 
@@ -26,9 +27,8 @@ def plan(session: Session, appointment: Appointment, *, at: dt.datetime) -> None
     """After booking, moving or ending: what was planned for this pump's visits is off, this one's reminder is on."""
     messaging.cancel(session, at=at, prefix=_prefix(appointment.device, "visit"))
     forget_missed(session, appointment.device, at=at)
-    day = reminder_day(appointment)
-    if appointment.state == BOOKED and _at(day, MORNING, appointment) > at:
-        _owe(session, appointment, _key(appointment, "visit"), day, _coming(appointment), at)
+    if appointment.state == BOOKED:
+        _owe_reminder(session, appointment, at)
 
 
 def plan_missed(session: Session, appointment: Appointment, *, at: dt.datetime) -> None:
@@ -47,6 +47,25 @@ def forget_missed(session: Session, pump: Device, *, at: dt.datetime) -> None:
     messaging.cancel(session, at=at, prefix=_prefix(pump, "missed"))
 
 
+def readdress(session: Session, patient: Patient, *, at: dt.datetime) -> None:
+    """The patient's phone number or address has changed: nothing goes to the old one any more.
+
+    A patient who had none so far is owed the reminder now; one who has none any more is called by somebody.
+    """
+    found = _address(patient)
+    if found is None:
+        values = {"state": messaging.FAILED, "ended_at": at, "problem": "no_address"}
+    else:
+        values = {"channel": found[0], "address": found[1]}
+    waiting = (Message.patient_id == patient.id, Message.kind == KIND, Message.state == messaging.WAITING)
+    session.execute(
+        update(Message).where(*waiting).values(values), execution_options={"synchronize_session": False}
+    )
+    booked = select(Appointment).where(Appointment.patient_id == patient.id, Appointment.state == BOOKED)
+    for appointment in session.scalars(booked.order_by(Appointment.id)):
+        _owe_reminder(session, appointment, at)
+
+
 def reminder_day(appointment: Appointment) -> dt.date:
     """The local day on which the patient is reminded of this visit."""
     return appointment.day - dt.timedelta(days=shipped_rules().reminder_before_d)
@@ -60,6 +79,12 @@ def reminder_key(appointment: Appointment) -> str:
 def reachable(patient: Patient) -> bool:
     """Whether a message can be sent to the patient at all."""
     return _address(patient) is not None
+
+
+def _owe_reminder(session: Session, appointment: Appointment, at: dt.datetime) -> None:
+    day = reminder_day(appointment)
+    if _at(day, MORNING, appointment) > at:
+        _owe(session, appointment, _key(appointment, "visit"), day, _coming(appointment), at)
 
 
 def _owe(

@@ -23,7 +23,8 @@ def plan_scan(
 ) -> CareTask:
     """The checklist of the model, as a task due at the scan. Raises FieldRefused and Conflict.
 
-    A device without telemetry will not tell of the scan, so its check afterwards is owed at once.
+    A device without telemetry will not tell of the scan, so its check afterwards is owed at once, for every scan: what
+    shows that it came well out of one says nothing about the next.
     """
     if not device.in_use:
         raise Conflict("nobody lives with this device: a scan is planned for a patient")
@@ -45,7 +46,7 @@ def plan_scan(
     if task is None:
         raise Conflict("a scan of this device at this time is planned already")
     if not care_tasks.has_telemetry(device):
-        care_tasks.open_check(session, device, planned_at, at)
+        care_tasks.open_check(session, device, planned_at, at, once=False)
     care_tasks.audited(session, actor, "mri_scan.plan", task, at, planned_at=planned_at.isoformat())
     return task
 

@@ -6,13 +6,16 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from sc_stim.models import Appointment, AuditEntry, Device
+from sc_stim.extensions import db
+from sc_stim.models import Alert, Appointment, AuditEntry, Device, Message
+from sc_stim.workflows import visits
 from tests.apps import As, Time, both_databases, read
 from tests.builders import (
     AT,
     create_appointment,
     create_clinic,
     create_fill,
+    create_patient,
     create_pump,
     create_resource,
     create_setting,
@@ -192,3 +195,27 @@ def test_a_room_that_is_not_in_use_any_more_is_neither_proposed_nor_booked(app: 
     assert not any(day["slots"] for day in caller.get(f"/pumps/{pump.public_id}/slots").json["days"])
     assert caller.post("/appointments", visit(pump, room)).json["errors"][0]["field"] == "resource_id"
     assert read(select(Appointment)) == []
+
+
+@both_databases
+def test_a_reminder_goes_to_the_number_that_the_patient_has_now(app: Flask, api: As, time: Time) -> None:
+    pump = ready_pump()
+    caller = api(create_user(clinic=pump.patient.clinic))
+    patient = f"/patients/{pump.patient.public_id}"
+    caller.post("/appointments", visit(pump, create_resource(clinic=pump.patient.clinic)))
+    version = caller.patch(patient, {"phone": "+49 30 5550199"}).json["version"]
+    assert [(row.address, row.state) for row in read(select(Message))] == [("+49 30 5550199", "waiting")]
+    version = caller.patch(patient, {"phone": None}, version=version).json["version"]
+    (message,) = read(select(Message))
+    assert (message.state, message.problem) == ("failed", "no_address"), "somebody calls the patient instead"
+    visits.flag(db.session(), [pump.id], AT + dt.timedelta(days=6))
+    assert [row.condition for row in read(select(Alert))] == ["reminder_by_phone"]
+
+
+def test_a_patient_whose_number_comes_after_the_booking_is_reminded(app: Flask, api: As) -> None:
+    pump = ready_pump(patient=create_patient(phone=None))
+    caller = api(create_user(clinic=pump.patient.clinic))
+    caller.post("/appointments", visit(pump, create_resource(clinic=pump.patient.clinic)))
+    assert read(select(Message)) == []
+    caller.patch(f"/patients/{pump.patient.public_id}", {"phone": "+49 30 5550199"})
+    assert [(row.address, row.state) for row in read(select(Message))] == [("+49 30 5550199", "waiting")]

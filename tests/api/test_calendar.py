@@ -231,3 +231,15 @@ def test_guessing_addresses_is_throttled_and_reading_is_not(app: Flask, api: As)
     assert Counter(answers) == {404: 100, 429: 1}
     assert guesser.get(ADDRESS).status_code == 429
     assert {reader.get(ADDRESS).status_code for _ in range(101)} == {200}
+
+
+def test_the_feed_of_a_nurse_who_left_answers_no_more(app: Flask, api: As) -> None:
+    clinic = create_clinic()
+    nurse = create_user(clinic=clinic, role="nurse")
+    create_calendar_feed(
+        by=create_user(clinic=clinic), resource=create_resource(clinic=clinic, kind="nurse", user=nurse)
+    )
+    assert api(None).get("/calendar/secret.ics").status_code == 200
+    nurse.active = False
+    db.session.commit()
+    assert api(None).get("/calendar/secret.ics").status_code == 404

@@ -255,3 +255,15 @@ def test_a_task_that_is_closed_stays_closed(app: Flask, api: As) -> None:
     )
     caller: User = create_user(clinic=task.patient.clinic)
     assert api(caller).post(f"/tasks/{task.public_id}/done", {}).status_code == 409
+
+
+def test_each_scan_of_a_pump_without_telemetry_has_its_own_check(app: Flask, api: As) -> None:
+    pump = create_pump(model="Codman 3000", report_interval_s=0)
+    clinician = api(create_user(clinic=pump.patient.clinic))
+    for planned_at in ("2026-11-23T12:00:00Z", "2026-11-25T12:00:00Z"):
+        assert (
+            clinician.post(f"/devices/{pump.public_id}/mri-scans", {"planned_at": planned_at}).status_code
+            == 201
+        )
+    checks = read(select(CareTask).where(CareTask.kind == "mri_check").order_by(CareTask.since))
+    assert [check.since for check in checks] == [AT + 4 * HOUR, AT + 52 * HOUR]

@@ -13,6 +13,7 @@ from tests.builders import (
     AT,
     create_clinic,
     create_device_state,
+    create_fill,
     create_patient,
     create_pump,
     create_stimulator,
@@ -250,3 +251,12 @@ def test_the_trail_names_the_patients_a_list_showed_and_none_to_an_engineer(app:
     for role in ("nurse", "engineer"):
         api(create_user(clinic=patient.clinic, role=role)).get("/devices")
     assert [entry.detail["patients"] for entry in entries("device.list")] == [[str(patient.public_id)], []]
+
+
+def test_a_pump_with_refills_of_one_patient_is_given_to_no_other(app: Flask, api: As) -> None:
+    pump = create_pump()
+    create_fill(pump=pump)
+    other = create_patient(clinic=pump.patient.clinic)
+    clinician = api(create_user(clinic=pump.patient.clinic))
+    refused = clinician.patch(f"/devices/{pump.public_id}", {"patient": str(other.public_id)})
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "patient")

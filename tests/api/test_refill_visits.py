@@ -348,3 +348,24 @@ def test_a_pump_that_runs_since_a_visit_that_left_it_stopped_is_no_alert(app: Fl
     create_pump_sample(pump=pump, measured_at=AT)
     judge_conditions(db.session(), {pump.id: AT}, AT)
     assert read(select(Alert)) == []
+
+
+def test_an_explanted_pump_takes_no_fill_and_a_correction_of_its_past_calls_nobody(
+    app: Flask, api: As
+) -> None:
+    pump = filled_pump(explanted_on=dt.date(2026, 11, 21))
+    nurse, address = (
+        api(create_user(clinic=pump.patient.clinic, role="nurse")),
+        f"/pumps/{pump.public_id}/fills",
+    )
+    refused = nurse.post(address, VISIT)
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "at")
+    wrong = nurse.post(address, VISIT | {"at": "2026-11-21T07:30:00Z"}).json
+    body = VISIT | {"at": "2026-11-21T07:30:00Z", "aspirated_ml": 1.0, "replaces": wrong["id"]}
+    assert "possible_over_infusion" in nurse.post(address, body).json["flags"]
+    assert read(select(Alert)) == []
+    again = nurse.post(address, body)
+    assert (again.status_code, again.json["detail"]) == (
+        409,
+        "this fill was corrected before: correct its correction",
+    )

@@ -5,11 +5,23 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event, select
 
 from sc_stim.extensions import db
 from sc_stim.models import Clinic, Device, Forecast
-from tests.apps import As, both_databases
-from tests.builders import AT, create_clinic, create_device_state, create_patient, create_pump, create_user
+from sc_stim.tasks.refills import judge_refills
+from tests.apps import As, Caller, both_databases, read
+from tests.builders import (
+    AT,
+    create_appointment,
+    create_clinic,
+    create_device_state,
+    create_fill,
+    create_patient,
+    create_pump,
+    create_setting,
+    create_user,
+)
 from tests.trail import entries
 
 TODAY = AT.date()
@@ -132,3 +144,31 @@ def test_pages_follow_the_order_of_danger(app: Flask, api: As) -> None:
 def test_how_far_ahead_has_bounds(app: Flask, api: As, days: str) -> None:
     answer = api(create_user(role="nurse")).get("/refills", due_within_days=days)
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "due_within_days")
+
+
+def test_the_worklist_asks_no_more_of_the_database_when_it_is_longer(app: Flask, api: As) -> None:
+    clinic, counts = create_clinic(), []
+    nurse = api(create_user(clinic=clinic, role="nurse"))
+    for _ in range(2):
+        for _ in range(3):
+            pump = create_pump(clinic=clinic)
+            create_setting(device=pump)
+            create_fill(pump=pump)
+            create_appointment(pump=pump)
+        judge_refills(db.session(), dict.fromkeys(read(select(Device.id)), AT), AT)
+        db.session.commit()
+        for path in ("/refills?due_within_days=300", "/refills/visits"):
+            counts.append(len(statements(nurse, path)))
+    assert counts[2] <= counts[0] and counts[3] <= counts[1]
+
+
+def statements(caller: Caller, path: str) -> list[str]:
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    caller.get(path)
+    event.remove(db.engine, "before_cursor_execute", note)
+    return seen

@@ -25,8 +25,14 @@ WHO_MAY = {
     "/calendar/feeds": CARE,
     "/pumps/{pump}/book": CARE,
     "/appointments/{visit}": CARE,
+    "/pumps/{pump}/visit": CARE,
+    "/pumps/{pump}/fills": CARE,
+    "/fills/{fill}": CARE,
     "/patients": CARE,
+    "/patients/new": CARE,
     "/patients/{patient}": CARE,
+    "/patients/{patient}/edit": CARE,
+    "/patients/{patient}/pathway": CARE,
     "/patients/{patient}/emergency": CARE,
     "/devices": CARE | {"engineer"},
     "/devices/new": {"clinician", "engineer"},
@@ -45,7 +51,10 @@ FORMS = (
     {"/patients/{patient}/emergency": CARE, "/patients/{patient}/emergency/revoke": CARE}
     | {f"{ALERT}/{act}": CARE for act in ALERT_ACTS}
     | {"/alerts": CARE}
-    | {"/patients": CARE, "/patients/{patient}/reviews": CARE}
+    | {"/patients": CARE, "/patients/new": CARE}
+    | {f"/patients/{{patient}}/{act}": CARE for act in ("edit", "reviews", "treatments", "assessments")}
+    | {"/worklist": CARE, "/worklist/views": CARE}
+    | {f"/worklist/views/{{view}}/{act}": CARE for act in ("first", "delete")}
     | {
         "/recalls": CARE,
         "/recalls/{recall}/list": CARE,
@@ -61,11 +70,13 @@ FORMS = (
     | {"/quarantine/replay": {"engineer"}, "/quarantine/{message}/replay": {"engineer"}}
     | {"/pumps/{pump}/book": CARE, "/appointments/{visit}/change": CARE, "/appointments/{visit}/cancel": CARE}
     | {"/calendar/feeds": CARE, "/calendar/feeds/{feed}/revoke": CARE}
+    | {"/pumps/{pump}/visit": CARE, "/pumps/{pump}/visit/check": CARE, "/fills/{fill}/confirm": CARE}
 )
 
 # files, and ways on to a page
 ELSEWHERE = {"/calendar.csv": CARE, "/alerts.csv": CARE, "/alerts/burden.csv": CARE, "/alerts/triage": CARE}
 ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarantine.csv": {"engineer"}}
+ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -89,9 +100,11 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     ids |= {"recall": recall.public_id, "outreach": row.public_id, "pump": row.device.public_id}
     ids |= {"device": row.device.public_id, "task": builders.create_care_task(device=row.device).public_id}
     ids["message"] = builders.create_quarantine(device=row.device).public_id
+    ids["fill"] = builders.create_fill(pump=row.device).public_id
     ids["visit"] = builders.create_appointment(pump=row.device).public_id
     user = builders.create_user(clinic=clinic, role=role)
     ids["feed"] = builders.create_calendar_feed(by=user).public_id
+    ids["view"] = uuid.uuid4()  # a view is one person's own
     visitor = visit(user)
 
     for path, roles in WHO_MAY.items():
@@ -120,7 +133,9 @@ def test_every_page_is_in_the_table_of_this_test(app):
     tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in WHO_MAY | FORMS | ELSEWHERE}
 
     assert rules - tested == {
-        "/", "/appointments/<uuid:public_id>/days.json", "/emergency/<token>", "/live",
+        "/", "/fills/<uuid:public_id>/record.pdf", "/pumps/<uuid:public_id>/fills.csv",
+        "/pumps/<uuid:public_id>/fills.pdf", "/patients/<uuid:public_id>/report.pdf",
+        "/appointments/<uuid:public_id>/days.json", "/emergency/<token>", "/live",
         "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out", "/static/<name>",
     }  # fmt: skip
 

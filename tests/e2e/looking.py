@@ -25,6 +25,8 @@ CUT_OFF = """[...document.querySelectorAll('svg[role=img]')].flatMap(picture => 
     }).map(words => [picture.querySelector('title').textContent, words.textContent])
 })"""
 
+REFUSED = 422  # a form that says what to mend; browsers note it in their console
+
 AXE = (Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js").read_text()
 # Rules of WCAG 2.2 A and AA that the page breaks, each with the first place.
 BARRIERS = """async () => {
@@ -47,10 +49,15 @@ def window(chromium: Browser, address: str, screen: str = "ward-pc", scheme: str
     opened = chromium.new_context(viewport=SCREENS[screen], color_scheme=scheme, base_url=address)  # type: ignore[arg-type]
     page = opened.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    page.on(
+        "console", lambda message: f"status of {REFUSED}" in message.text or complaints.append(message.text)
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda sent: sent.url.startswith(address) or complaints.append(sent.url))
-    page.on("response", lambda got: got.status < 400 or complaints.append(f"{got.status} {got.url}"))
+    page.on(
+        "response",
+        lambda got: got.status < 400 or got.status == REFUSED or complaints.append(f"{got.status} {got.url}"),
+    )
     yield page
     opened.close()
     assert complaints == []

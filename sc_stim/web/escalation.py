@@ -31,6 +31,7 @@ from sc_stim.workflows.notifying import Arrangements
 from sc_stim.workflows.refusals import FieldRefused
 
 LONGEST_WAIT_MIN: Final = 7 * 24 * 60
+URGENT_FIRST: Final = tuple(reversed(SEVERITIES))
 MOST_STEPS: Final = 20
 SPARE_STEPS: Final = 1
 REMOVED: Final = "removed_shift"  # in the session: what can be put back, for one page
@@ -199,7 +200,7 @@ def _shown(**forms: Form) -> str:
     shown = page.render(
         "escalation.html", warnings=notifying.warnings(arranged), steps=_steps(arranged),
         with_patient=bool(arranged.ladder and arranged.ladder.with_patient), ladder_version=_version(arranged),
-        severities=SEVERITIES, contacts=contacts, active=[one for one in contacts if one.active],
+        severities=URGENT_FIRST, contacts=contacts, active=[one for one in contacts if one.active],
         choices=[(str(one.public_id), one.name) for one in contacts if one.active],
         names={str(one.public_id): one.name for one in contacts}, week=_week(arranged, first),
         on_call_now=_names(arranged, on_call(arranged.rule.rota, arranged.rule.zone, page.at())),
@@ -243,7 +244,7 @@ def _steps_typed(form: Form, arranged: Arrangements) -> list[dict[str, Any]]:
         if not form[f"after-{number}"]:
             continue
         after = form.whole(f"after-{number}", "After", least=0, most=LONGEST_WAIT_MIN, needed=True)
-        severities = [severity for severity in SEVERITIES if form.checked(f"{severity}-{number}")]
+        severities = [severity for severity in URGENT_FIRST if form.checked(f"{severity}-{number}")]
         if not severities:
             form.refuse(f"after-{number}", "Choose the alerts that this step is for.")
         contacts = [key for key in arranged.contacts if form.checked(f"{key}-{number}")]

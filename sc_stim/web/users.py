@@ -32,23 +32,13 @@ def show_all() -> str:
 @pages.get("/users.csv", endpoint="users_csv")
 @requires("users.manage")
 def export() -> Response:
+    rows = [
+        (user.name, user.email, words.say(words.ROLE, user.role), "yes" if user.active else "no", user.created_at)
+        for user in db.session.scalars(_users())
+    ]
     audit.record(db.session(), actor(), "user.export", at=page.at())
     db.session.commit()
-    found = db.session.scalars(_users())
-    return csv_answer(
-        "users",
-        CSV_HEADER,
-        (
-            (
-                user.name,
-                user.email,
-                words.say(words.ROLE, user.role),
-                "yes" if user.active else "no",
-                user.created_at,
-            )
-            for user in found
-        ),
-    )
+    return csv_answer("users", CSV_HEADER, rows)
 
 
 @pages.post("/users", endpoint="add_user")

@@ -36,8 +36,6 @@ CSV_HEADER: Final = (
     "outcome",
 )  # fmt: skip
 
-Shown = tuple[Quarantine, Device | None]
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -118,8 +116,7 @@ def download() -> Response:
     wanted = Wanted.of(request.args)
     audit.record(db.session(), actor(), "quarantine.export", detail=asdict(wanted), at=page.at())
     db.session.commit()
-    rows = db.session.execute(_selected(wanted).execution_options(yield_per=PAGE_SIZE))
-    return csv_answer("quarantine", CSV_HEADER, (_cells(row, device) for row, device in rows))
+    return csv_answer("quarantine", CSV_HEADER, _all_cells(wanted))
 
 
 @pages.get("/quarantine/<uuid:public_id>", endpoint="quarantined")
@@ -234,12 +231,14 @@ def _begun(typed: str) -> dt.datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _cells(row: Quarantine, device: Device | None) -> tuple[Any, ...]:
-    """In the order of CSV_HEADER."""
-    return (
-        str(row.public_id), row.received_at, device and device.model, device and device.serial, row.reason, row.field,
-        row.detail, row.epoch, row.seq, row.times_seen, row.replayed_at, row.outcome,
-    )  # fmt: skip
+def _all_cells(wanted: Wanted) -> Iterator[tuple[Any, ...]]:
+    """In the order of CSV_HEADER, read while they are sent."""
+    found = db.session.execute(_selected(wanted).execution_options(yield_per=PAGE_SIZE))
+    for row, device in found:
+        yield (
+            str(row.public_id), row.received_at, device and device.model, device and device.serial, row.reason,
+            row.field, row.detail, row.epoch, row.seq, row.times_seen, row.replayed_at, row.outcome,
+        )  # fmt: skip
 
 
 def _hex_lines(payload: bytes) -> Iterator[str]:

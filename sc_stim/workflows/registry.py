@@ -117,9 +117,10 @@ def register_device(
     at: dt.datetime,
 ) -> Device:
     """A new pump or stimulator. Raises FieldRefused, and Conflict when this serial number is registered already."""
-    device = Device(clinic_id=actor.clinic_id, created_at=at, patient=patient, **values)
+    patient_id = patient.id if patient else None
+    device = Device(clinic_id=actor.clinic_id, created_at=at, patient_id=patient_id, **values)
     device.leads = _leads(leads)
-    _check_device(device, at)
+    _check_device(device, patient, at)
     _add_unique(session, device, f"{device.model} with serial {device.serial!r} is registered already")
     record_about(session, actor, "device.create", device, at=at)
     _ask_about(session, device, at)
@@ -152,7 +153,7 @@ def change_device(
         device.leads.extend(_leads(leads))
         flag_modified(device, "model")  # the version covers the leads too
         changed["leads"] = None
-    _check_device(device, at)
+    _check_device(device, device.patient, at)
     session.flush()
     record_about(session, actor, "device.change", device, {"changed": changed}, at=at)
     _ask_about(session, device, at)
@@ -197,14 +198,14 @@ def _check_treatment(treatment: Treatment) -> None:
         raise FieldRefused("ended_on", f"lies before started_on, {treatment.started_on}")
 
 
-def _check_device(device: Device, at: dt.datetime) -> None:
+def _check_device(device: Device, patient: Patient | None, at: dt.datetime) -> None:
     latest = (at + _DATE_LINE).date()
     for name in ("implanted_on", "explanted_on"):
         if (getattr(device, name) or latest) > latest:
             raise FieldRefused(name, "lies in the future")
     if device.explanted_on and (device.implanted_on is None or device.explanted_on < device.implanted_on):
         raise FieldRefused("explanted_on", "must not lie before implanted_on, which has to be given")
-    if device.implanted_on and device.patient is None:
+    if device.implanted_on and patient is None:
         raise FieldRefused("patient", "say in whom the device is implanted")
     foreign = [name for name in PUMP_FIELDS if getattr(device, name) is not None]
     if device.kind != "pump" and foreign:

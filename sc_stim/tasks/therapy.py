@@ -69,8 +69,9 @@ def alert_overdue_tasks(session: Session, at: dt.datetime) -> int:
     """
     statement = select(CareTask).where(CareTask.closed_at.is_(None), CareTask.due_at <= at)
     overdue = [task for task in session.scalars(statement.order_by(CareTask.id)) if not _has_condition(task)]
-    for task in overdue:
-        alerts.raise_alert(session, _overdue(task), at=at)
+    first: dict[int, CareTask] = {}  # of each device; what its one alert says must not change with every look
+    for task in sorted(overdue, key=lambda task: (task.due_at, task.id)):
+        alerts.raise_alert(session, _overdue(task, first.setdefault(task.device_id, task)), at=at)
     _end_of_overdue(session, {task.device_id for task in overdue}, at)
     return len(overdue)
 
@@ -172,7 +173,7 @@ def _has_condition(task: CareTask) -> bool:
     return task.kind == MRI_CHECK and care_tasks.has_telemetry(task.device)
 
 
-def _overdue(task: CareTask) -> alerts.Condition:
+def _overdue(task: CareTask, named: CareTask) -> alerts.Condition:
     return alerts.Condition(
         clinic_id=task.clinic_id,
         patient_id=task.patient_id,
@@ -183,7 +184,7 @@ def _overdue(task: CareTask) -> alerts.Condition:
         effect_key=f"{TASK_OVERDUE}:{task.id}",
         same_cause=(f"{TASK_OVERDUE}:{task.id}",),
         model_version=f"therapy-{shipped_rules().version}",
-        detail={"task": str(task.public_id), "task_kind": task.kind},
+        detail={"task": str(named.public_id), "task_kind": named.kind},
     )
 
 

@@ -9,11 +9,12 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
+from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.devices.topics import parse_shards
 from sc_stim.models import Alert, Heartbeat, Message, WorkItem
 from sc_stim.workflows import messaging
@@ -126,7 +127,39 @@ def _messages(session: Session, at: dt.datetime) -> Part:
     ):
         if oldest is not None and (waits_s := (at - oldest).total_seconds()) > DUE_MESSAGE_S:
             return Part(False, why, waits_s)
+    unheard = session.scalar(_unheard(at))
+    if unheard is not None:
+        return Part(
+            False, "alerts reach nobody: their messages are not taken", (at - unheard).total_seconds()
+        )
     return Part(True, "nothing waits")
+
+
+def _unheard(at: dt.datetime) -> Select[Any]:
+    """Since when an alert calls people in vain: one message at least should have gone by now, and none did.
+
+    A channel that the operator never configured is no outage; the pages and the API say that beside each contact.
+    """
+    gone = aliased(Message)
+    told = select(gone.id).where(
+        gone.alert_id == Alert.id, gone.state == messaging.SENT, gone.created_at >= Alert.called_at
+    )
+    tried = or_(
+        and_(Message.state == messaging.FAILED, Message.problem != "not_configured"),
+        and_(Message.state == messaging.WAITING, Message.attempts > 0),
+    )
+    late = Message.due_at < at - dt.timedelta(seconds=DUE_MESSAGE_S)
+    return (
+        select(func.min(Message.due_at))
+        .join(Alert, Alert.id == Message.alert_id)
+        .where(
+            Alert.state == State.UNACKNOWLEDGED,
+            Message.created_at >= Alert.called_at,
+            tried,
+            late,
+            ~told.exists(),
+        )
+    )
 
 
 def process(beat: Heartbeat | None, limit_s: float, at: dt.datetime) -> Part:

@@ -267,3 +267,17 @@ def test_a_task_that_is_overdue_is_an_alert_until_it_is_closed(app: Flask) -> No
     alert_overdue_tasks(db.session(), AT + 3 * HOUR)
     db.session.commit()
     assert told() == [("task_overdue", "medium", State.RETURNED_TO_NORMAL)]
+
+
+def test_two_overdue_tasks_of_a_device_are_one_alert_that_stays_as_it_is(app: Flask) -> None:
+    stimulator = create_stimulator()
+    for hours, kind in ((2, "impedance_remeasure"), (1, "mri_preparation")):
+        create_care_task(device=stimulator, kind=kind, due_at=AT - hours * HOUR)
+    said = []
+    for _ in range(2):
+        alert_overdue_tasks(db.session(), AT)
+        db.session.commit()
+        [alert] = db.session.scalars(select(Alert)).all()
+        said.append((alert.version, alert.severity, alert.detail["task_kind"]))
+    assert said[0] == said[1]
+    assert said[0][1:] == ("medium", "impedance_remeasure")

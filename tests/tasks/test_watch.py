@@ -12,14 +12,15 @@ from sqlalchemy.exc import OperationalError
 from sc_stim import clock, watchman
 from sc_stim.extensions import db
 from sc_stim.models import Outage
+from sc_stim.tasks.delivery import deliver
 from sc_stim.tasks.watch import watch
 from sc_stim.watchman import Watchman
 from sc_stim.workflows import messaging
-from sc_stim.workflows.health import ready
+from sc_stim.workflows.health import Part, ready
 from sc_stim.workflows.heartbeat import beat
 from sc_stim.workflows.transport import NotDelivered
 from tests.apps import Time, both_databases, read
-from tests.builders import create_contact
+from tests.builders import AT, create_alert, create_contact, create_patient
 
 
 class Postbox:
@@ -107,6 +108,35 @@ def test_messages_that_nobody_sends_are_an_outage_of_their_own(app: Flask, time:
     time.pass_by(seconds=121)
     part = ready(db.session(), clock.now(), lambda: True)["messages"]
     assert (part.ok, part.why) == (False, "messages wait to be sent")
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_an_alert_whose_messages_nobody_takes_is_an_outage_until_somebody_has_it(
+    app: Flask, time: Time, final: bool
+) -> None:
+    alert = create_alert(patient=create_patient(), called_at=AT)
+    for channel in ("email", "sms"):
+        messaging.owe(
+            db.session(), clinic_id=alert.clinic_id, effect_key=channel, channel=channel, address="a", title="t",
+            body="b", at=AT, alert_id=alert.id,
+        )  # fmt: skip
+
+    def refuse(*_: str) -> None:
+        raise NotDelivered("transport_refused", final=final)
+
+    deliver(db.session(), refuse, until=AT + dt.timedelta(minutes=1))
+    assert messages_part().ok, "it may be taken the second time"
+    alive()
+    time.pass_by(seconds=121)
+    deliver(db.session(), refuse, until=clock.now() + dt.timedelta(minutes=1))
+    assert messages_part().why == "alerts reach nobody: their messages are not taken"
+    alert.state = "acknowledged"
+    db.session.commit()
+    assert messages_part().ok
+
+
+def messages_part() -> Part:
+    return ready(db.session(), clock.now(), lambda: True)["messages"]
 
 
 def test_while_the_database_is_away_a_watchman_tells_by_itself_and_once(

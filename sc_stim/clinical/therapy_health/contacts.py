@@ -126,6 +126,8 @@ def _sentence(name: str, group: list[ContactFault], used: tuple[int, ...] | None
 
     which = "in use" if used is not None else "(which contacts are in use is not on record, so all count)"
     many = "Contacts" if len(group) > 1 else "Contact"
-    meaning = "Pain rose as well: fracture or migration?" if pain_rose else "Pain is unchanged: maintenance."
+    # Nobody may have reported pain at all, so its being unchanged is not ours to say.
+    alone = "No rise of pain is on record: ask the patient; if pain is unchanged, this is maintenance."
+    meaning = "Pain rose as well: fracture or migration?" if pain_rose else alone
     listed = "; ".join(one(fault) for fault in group)
     return f"{many} {which} measured {_SAID[name]} again and again: {listed}. {meaning}"

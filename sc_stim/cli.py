@@ -48,8 +48,13 @@ def _app() -> Flask:
 @click.option(
     "--days", type=click.IntRange(30, 730), default=120, show_default=True, help="History to begin with."
 )
+@click.option(
+    "--seed", type=click.IntRange(0), help="Makes the same patients again; without it, others each time."
+)
 @click.option("--exit-after", type=click.FloatRange(0), help="Stop this many seconds after READY.")
-def demo(port: int, data_dir: Path, patients: int, days: int, exit_after: float | None) -> None:
+def demo(
+    port: int, data_dir: Path, patients: int, days: int, seed: int | None, exit_after: float | None
+) -> None:
     """Run the whole stack on this machine, on loopback only, with a seeded clinic and simulated devices.
 
     Example: sc-stim demo --port 8080
@@ -57,7 +62,7 @@ def demo(port: int, data_dir: Path, patients: int, days: int, exit_after: float 
     from sc_stim.embedded.demo import Demo, DemoFailed
 
     try:
-        Demo(data_dir, port=port, patients=patients, days=days).run(exit_after)
+        Demo(data_dir, port=port, patients=patients, days=days, seed=seed).run(exit_after)
     except DemoFailed as error:
         raise click.ClickException(str(error)) from error
 

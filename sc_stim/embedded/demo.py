@@ -47,11 +47,14 @@ class DemoFailed(Exception):
 class Demo:
     """One data directory and the processes that run on it."""
 
-    def __init__(self, directory: Path, *, port: int, patients: int, days: int) -> None:
+    def __init__(
+        self, directory: Path, *, port: int, patients: int, days: int, seed: int | None = None
+    ) -> None:
         self.directory = directory.resolve()
         self._port = port
         self._patients = patients
         self._days = days
+        self._seed = secrets.randbelow(2**31) if seed is None else seed
         self._stopping = False
         self._supervisor = Supervisor(self.directory / "logs")
 
@@ -110,7 +113,7 @@ class Demo:
                 {
                     "secret_key": secrets.token_hex(32),
                     "ingest_password": secrets.token_urlsafe(32),
-                    "seed": secrets.randbelow(2**31),
+                    "seed": self._seed,
                     "patients": self._patients,
                     "days": self._days,
                     "began_at": clock.now().isoformat(timespec="seconds"),

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from celery import Celery, Task  # type: ignore[import-untyped]
 from celery.signals import worker_process_init  # type: ignore[import-untyped]
-from flask import Flask
+from flask import Flask, has_app_context
 
 from sc_stim.extensions import db
 from sc_stim.settings import Settings
@@ -37,11 +37,13 @@ def task(name: str) -> Callable[[Job], Job]:
 
 
 class AppTask(Task):  # type: ignore[misc]
-    """A task runs in the context of the app that was bound last: Celery makes its tasks only once in a process."""
+    """Runs in the app that calls it; in a worker, where none does, in the one that is bound."""
 
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if has_app_context():
+            return self.run(*args, **kwargs)
         with celery.conf.flask_app.app_context():
             return self.run(*args, **kwargs)
 

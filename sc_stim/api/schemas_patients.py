@@ -6,11 +6,9 @@ from marshmallow import fields, validate
 
 from sc_stim.api.fields import Day, Flag, Number, PageQuery, Schema, Text, Time, one_of
 from sc_stim.api.schemas_shared import EnteredDay, EnteredTime, PersonSchema, TimeZone, WindowQuery, Words
-from sc_stim.models.patient import ASSESSMENTS, PAIN_SITES, RISK_FACTORS, SYMPTOMS, TREATMENTS
+from sc_stim.models.patient import ASSESSMENTS, ICD_10, PAIN_SITES, RISK_FACTORS, SYMPTOMS, TREATMENTS
 
-ICD_10: Final = validate.Regexp(
-    r"^[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?$(?!\n)", error="Not the form of an ICD-10 code, as M96.1."
-)
+IS_ICD_10: Final = validate.Regexp(rf"^{ICD_10}$(?!\n)", error="Not the form of an ICD-10 code, as M96.1.")
 
 
 class NewPatientSchema(Schema):
@@ -21,7 +19,7 @@ class NewPatientSchema(Schema):
     time_zone = TimeZone()
     phone = Text(40, allow_none=True)
     email = fields.Email(allow_none=True, validate=validate.Length(max=254))
-    indication_icd10 = fields.String(allow_none=True, validate=ICD_10, metadata={"example": "M96.1"})
+    indication_icd10 = fields.String(allow_none=True, validate=IS_ICD_10, metadata={"example": "M96.1"})
     indication = Text(300, allow_none=True)
     risk_factors = Words(*RISK_FACTORS)
     symptoms = Words(*SYMPTOMS)

@@ -21,6 +21,7 @@ from sc_stim.models.patient import (
 )
 from sc_stim.models.recall import Recall, RecallListVersion, RecallOutreach, RecallOutreachEntry
 from sc_stim.models.review import Review, ReviewPlan
+from sc_stim.models.saved_view import SavedView
 from sc_stim.models.telemetry import (
     DeviceEpoch,
     DeviceEvent,
@@ -39,6 +40,6 @@ __all__ = [
     "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
     "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel",
     "PainScore", "Patient", "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
-    "RecallOutreachEntry", "Review", "ReviewPlan", "Shift", "StimulatorSample", "Treatment", "User",
+    "RecallOutreachEntry", "Review", "ReviewPlan", "SavedView", "Shift", "StimulatorSample", "Treatment", "User",
     "WorkItem",
 ]  # fmt: skip

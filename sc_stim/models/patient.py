@@ -39,6 +39,7 @@ TREATMENTS = (
     "alternative_therapy", "revision_surgery", "stimulator_trial", "stimulator_implant", "pump_implant",
 )  # fmt: skip
 ASSESSMENTS = ("mri", "ct", "emg", "nerve_conduction", "x_ray", "psychological", "examination")
+ICD_10 = r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?"  # the form of a code, not that there is such a one
 PAIN_SITES = ("back", "leg", "other", "overall")
 
 

@@ -165,12 +165,6 @@ def reviews_due(clinic_id: int, until: dt.date) -> tuple[Select[Any], Subquery]:
     return statement, due
 
 
-def most_overdue(session: Session, clinic_id: int, until: dt.date, limit: int) -> Sequence[Any]:
-    """Rows of (Device, Patient, last_on, due_day), the longest overdue first."""
-    statement, due = reviews_due(clinic_id, until)
-    return session.execute(statement.order_by(due.c.due_day, due.c.device_id).limit(limit)).all()
-
-
 def due_of_patient(session: Session, patient: Patient) -> Sequence[Any]:
     """Rows of (Device, due_day) of what the patient lives with, the most urgent first."""
     due = due_reviews(patient.clinic_id, patient.id)

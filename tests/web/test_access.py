@@ -46,6 +46,14 @@ WHO_MAY = {
     "/recalls/{recall}": CARE | {"engineer"},
     "/audit": {"auditor"},
     "/clinic": {"admin"},
+    "/clinic/hours": CARE | {"admin"},
+    "/clinic/resources/{room}": CARE | {"admin"},
+    "/users": {"admin"},
+    "/users/{account}": {"admin"},
+    "/escalation": CARE | {"admin"},
+    "/escalation/contacts/{contact}": CARE | {"admin"},
+    "/reference": set(ROLES),
+    "/system": set(ROLES),
 }
 FORMS = (
     {"/patients/{patient}/emergency": CARE, "/patients/{patient}/emergency/revoke": CARE}
@@ -72,9 +80,33 @@ FORMS = (
     | {"/calendar/feeds": CARE, "/calendar/feeds/{feed}/revoke": CARE}
     | {"/pumps/{pump}/visit": CARE, "/pumps/{pump}/visit/check": CARE, "/fills/{fill}/confirm": CARE}
 )
+FORMS |= (
+    {
+        "/audit/verification": {"auditor"},
+        "/clinic": {"admin"},
+        "/users": {"admin"},
+        "/users/{account}": {"admin"},
+    }
+    | {f"/clinic/closures{act}": {"admin"} for act in ("", "/remove")}
+    | {f"/users/{{account}}/{act}": {"admin"} for act in ("close", "open", "sign-out", "password")}
+    | {"/clinic/hours": CARE | {"admin"}, "/clinic/resources": CARE | {"admin"}}
+    | {
+        f"/clinic/resources/{{room}}{act}": CARE | {"admin"}
+        for act in ("", "/hours", "/absences", "/absences/remove")
+    }
+    | {"/escalation/ladder": {"admin"}, "/escalation/contacts": {"admin"}, "/escalation/shifts": {"admin"}}
+    | {f"/escalation/contacts/{{contact}}{act}": {"admin"} for act in ("", "/test")}
+    | {"/escalation/shifts/{shift}/remove": {"admin"}}
+)
 
 # files, and ways on to a page
 ELSEWHERE = {"/calendar.csv": CARE, "/alerts.csv": CARE, "/alerts/burden.csv": CARE, "/alerts/triage": CARE}
+ELSEWHERE |= {"/users.csv": {"admin"}, "/clinic/closures.csv": {"admin"}, "/audit.csv": {"auditor"}}
+ELSEWHERE |= {
+    f"/{name}.csv": CARE | {"admin"}
+    for name in ("clinic/resources", "escalation/contacts", "system/messages")
+}
+ELSEWHERE |= {"/reference.csv": set(ROLES), "/system/outages.csv": set(ROLES)}
 ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarantine.csv": {"engineer"}}
 ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE}
 
@@ -105,6 +137,10 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     user = builders.create_user(clinic=clinic, role=role)
     ids["feed"] = builders.create_calendar_feed(by=user).public_id
     ids["view"] = uuid.uuid4()  # a view is one person's own
+    ids["account"] = builders.create_user(clinic=clinic).public_id
+    contact = builders.create_contact(clinic=clinic)
+    ids |= {"contact": contact.public_id, "shift": builders.create_shift(contact=contact).public_id}
+    ids["room"] = builders.create_resource(clinic=clinic).public_id
     visitor = visit(user)
 
     for path, roles in WHO_MAY.items():

@@ -28,7 +28,7 @@ def actions() -> list[str]:
         ("clinician", "/worklist", "Worklist"),
         ("engineer", "/devices", "Devices"),
         ("auditor", "/audit", "Audit trail"),
-        ("admin", "/clinic", "Clinic and users"),
+        ("admin", "/clinic", "Clinic"),
     ],
 )
 def test_each_role_begins_on_its_own_page(visit, role, home, heading):

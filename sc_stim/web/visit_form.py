@@ -20,7 +20,7 @@ MOST_BOLUSES: Final = 288
 LONGEST_LOCKOUT_MIN: Final = 7 * 1440
 LONGEST_NOTE: Final = 10_000
 MOST_DRUGS: Final = 10
-FEWEST_ROWS: Final = 3  # of drugs
+MORE_ROWS: Final = 2  # of drugs, to open where one is not enough
 STATES: Final = {
     "running": "Running", "stopped": "Stopped", "stalled": "Stalled", "mri": "In MRI mode",
     "minimum_rate": "Minimum rate",
@@ -120,10 +120,7 @@ def read_volumes(form: Form) -> dict[str, float | None]:
 
 def read_drugs(form: Form) -> list[dict[str, Any]]:
     """The rows in which something was typed; at least one is needed."""
-    rows = [
-        row for row in range(1, MOST_DRUGS + 1) if form[f"drug_{row}_name"] or form[f"drug_{row}_mg_per_ml"]
-    ]
-    return [_drug(form, row) for row in rows or [1]]
+    return [_drug(form, row) for row in _used_rows(form) or [1]]
 
 
 def read_answers(form: Form) -> dict[str, str]:
@@ -166,12 +163,10 @@ def refuse(form: Form, refused: FieldRefused) -> None:
     form.refuse(field, f"{name} {reason}.".strip())
 
 
-def drug_rows(form: Form) -> range:
-    """As many as are filled, and room for more."""
-    used = [
-        row for row in range(1, MOST_DRUGS + 1) if form[f"drug_{row}_name"] or form[f"drug_{row}_mg_per_ml"]
-    ]
-    return range(1, min(MOST_DRUGS, max(FEWEST_ROWS, max(used, default=0) + 1)) + 1)
+def drug_rows(form: Form) -> tuple[range, range]:
+    """The rows to show, those that are filled, and more to open."""
+    used = max(_used_rows(form), default=1)
+    return range(1, used + 1), range(used + 1, min(used + MORE_ROWS, MOST_DRUGS) + 1)
 
 
 def lasts_days(
@@ -180,6 +175,12 @@ def lasts_days(
     """How long so much lasts at this rate with every allowed bolus; None where it cannot be said."""
     taken = (flow_ml_per_day or 0) + boluses_ml_per_day
     return filled_ml / taken if filled_ml and flow_ml_per_day and taken > 0 else None
+
+
+def _used_rows(form: Form) -> list[int]:
+    return [
+        row for row in range(1, MOST_DRUGS + 1) if form[f"drug_{row}_name"] or form[f"drug_{row}_mg_per_ml"]
+    ]
 
 
 def _drug(form: Form, row: int) -> dict[str, Any]:

@@ -167,8 +167,17 @@ def _rows(statement: Select[tuple[AuditEntry]]) -> Iterator[tuple[Any, ...]]:
 
 def _detail(entry: AuditEntry) -> str:
     """What the entry says beside its subject, in one line; the CSV has all of it."""
-    text = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in entry.detail.items())
+    text = ", ".join(f"{name.replace('_', ' ')}: {_short(value)}" for name, value in entry.detail.items())
     return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def _short(value: object) -> str:
+    """A list by its length: which they are is searched for."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return str(len(value)) if len(value) > 2 else ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def _checked() -> AuditEntry | None:

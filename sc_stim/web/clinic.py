@@ -145,7 +145,6 @@ def _shown(form: Form | None, closure_form: Form | None) -> str:
         closed=[one for one in _closed(clinic) if one.last >= page.today()],
         past=sum(closure.day < page.today() for closure in clinic.closures),
         removed=removed and Closed(*map(dt.date.fromisoformat, removed[:2]), removed[2]),
-        visits_words=_visits_words,
     )
 
 
@@ -178,8 +177,9 @@ def _visits(first: dt.date, last: dt.date) -> int:
 def _visits_words(number: int) -> str:
     if number == 0:
         return "No visit is booked for them."
-    falls = "1 booked visit falls" if number == 1 else f"{number} booked visits fall"
-    return f"{falls} on this closure: they stay booked until a nurse moves them."
+    if number == 1:
+        return "1 booked visit falls on this closure: it stays booked until a nurse moves it."
+    return f"{number} booked visits fall on this closure: they stay booked until a nurse moves them."
 
 
 def _changed(clinic: Clinic, values: Mapping[str, Any]) -> dict[str, Any]:

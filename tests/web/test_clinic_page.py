@@ -104,7 +104,7 @@ def test_a_range_of_days_is_closed_and_the_visits_on_it_are_counted(admin, pump,
     assert len(rows) == 1
     assert "3 days" in rows[0]
     assert "Moving house" in rows[0]
-    assert "1 booked visit falls on this closure" in rows[0]
+    assert "1 to be moved" in rows[0]
     assert "Okafor" not in page.html
     assert closed_days() == [DAY - dt.timedelta(days=1), DAY, DAY + dt.timedelta(days=1)]
 

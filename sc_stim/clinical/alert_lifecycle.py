@@ -5,6 +5,7 @@ rest from people. Every (state, event) pair is either in the table or refused wi
 closed alert: a condition that comes back is a new alert.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -74,6 +75,16 @@ _TRANSITIONS: Final = (
     Transition(_NORMAL, Event.RETURN_TO_NORMAL, _NORMAL, "Still back to normal"),
     Transition(_NORMAL, Event.RESOLVE, _CLOSED, "Resolved after it was back to normal"),
 )  # fmt: skip
+
+# So long an alert may be out of sight at a time; a slip of the year must not hide it for ever. Ours, not from a source.
+LONGEST_SHELF_HIGH: Final = dt.timedelta(days=1)
+LONGEST_SHELF: Final = dt.timedelta(days=30)
+
+
+def longest_shelf(severity: str) -> dt.timedelta:
+    """For how long an alert of this severity may be put aside at once."""
+    return LONGEST_SHELF_HIGH if severity == "high" else LONGEST_SHELF
+
 
 TABLE: Final = {(row.state, row.event): row for row in _TRANSITIONS}
 

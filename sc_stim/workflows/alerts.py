@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical.alert_lifecycle import INITIAL_STATE, Event, State, next_state
+from sc_stim.clinical.alert_lifecycle import INITIAL_STATE, Event, State, longest_shelf, next_state
 from sc_stim.clinical.refusal import Refused
 from sc_stim.models import Alert, AlertEntry, User
 from sc_stim.models.base import new_public_id
@@ -123,6 +123,11 @@ def shelve(
     """Put it aside until a time; a worse event breaks the shelf. Raises TransitionRefused."""
     if until <= at:
         raise TransitionRefused(Refused("until_in_the_past", "the end of the shelf must lie in the future"))
+    longest = longest_shelf(alert.severity)
+    if until - at > longest:
+        days = "1 day" if longest.days == 1 else f"{longest.days} days"
+        text = f"a {alert.severity} alert stays on the shelf for {days} at most: choose an earlier end"
+        raise TransitionRefused(Refused("shelf_too_long", text))
     _act(session, actor, alert, Event.SHELVE, comment, at)
     alert.shelved_until = until
 

@@ -24,6 +24,7 @@ def add_contact(session: Session, actor: Actor, values: Values, *, at: dt.dateti
     """values: columns of Contact, and `user`. Raises FieldRefused."""
     contact = Contact(clinic_id=actor.clinic_id, created_at=at, active=True, **values)
     _check(contact)
+    _call_who_can_be_told(session, actor, at)
     session.add(contact)
     session.flush()
     detail = {"channel": contact.channel}
@@ -38,6 +39,8 @@ def change_contact(
 
     Raises FieldRefused.
     """
+    if changes.get("active") and not contact.active:
+        _call_who_can_be_told(session, actor, at)
     for name, value in changes.items():
         setattr(contact, name, value)
     _check(contact)
@@ -102,6 +105,13 @@ def remove_shift(session: Session, actor: Actor, shift: Shift, *, at: dt.datetim
 def _record_shift(session: Session, actor: Actor, action: str, shift: Shift, at: dt.datetime) -> None:
     detail = {"contact": str(shift.contact.public_id)}
     audit.record(session, actor, action, "shift", shift.public_id, detail, at=at)
+
+
+def _call_who_can_be_told(session: Session, actor: Actor, at: dt.datetime) -> None:
+    """Before the first contact comes: alerts that ran through the ladder until now told nobody."""
+    active = select(Contact.id).where(Contact.clinic_id == actor.clinic_id, Contact.active).limit(1)
+    if session.scalar(active) is None:
+        notifying.begin_again(session, actor.clinic_id, at)
 
 
 def _check(contact: Contact) -> None:

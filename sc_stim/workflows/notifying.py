@@ -92,6 +92,16 @@ def look_again(session: Session, clinic_id: int, at: dt.datetime) -> None:
     )
 
 
+def begin_again(session: Session, clinic_id: int, at: dt.datetime) -> None:
+    """Somebody can be told now, and nobody could before: alerts that wait call people from the first step on."""
+    waiting = update(Alert).where(Alert.clinic_id == clinic_id, Alert.state == State.UNACKNOWLEDGED)
+    again = {"call_round": Alert.call_round + 1, "called_at": at, "calls_done": 0, "next_call_at": at}
+    session.execute(
+        waiting.where(Alert.called_at.is_not(None)).values(again),
+        execution_options={"synchronize_session": False},
+    )
+
+
 def _call(
     session: Session, alert: Alert, arranged: Arrangements, at: dt.datetime, public_url: str | None
 ) -> None:

@@ -141,3 +141,15 @@ def test_who_gives_no_care_handles_no_alerts(app: Flask, api: As, role: str) -> 
     caller = api(create_user(clinic=alert.patient.clinic, role=role))
     assert caller.get("/alerts").status_code == 403
     assert caller.post(f"/alerts/{alert.public_id}/resolve", {}).status_code == 403
+
+
+@pytest.mark.parametrize(("severity", "days"), [("high", 1), ("medium", 30)])
+def test_no_shelf_lasts_for_ever(app: Flask, api: As, severity: str, days: int) -> None:
+    alert = create_alert(patient=create_patient(), severity=severity)
+    clinician = api(create_user(clinic=alert.patient.clinic))
+    end = AT + dt.timedelta(days=days)
+    address = f"/alerts/{alert.public_id}/shelve"
+    refused = clinician.post(address, {"until": (end + dt.timedelta(seconds=1)).isoformat()})
+    said = f"a {severity} alert stays on the shelf for {days} {'day' if days == 1 else 'days'} at most"
+    assert (refused.status_code, refused.json["detail"]) == (409, f"{said}: choose an earlier end")
+    assert clinician.post(address, {"until": end.isoformat()}).status_code == 200

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from sc_stim.extensions import db
 from sc_stim.models import Contact, Message
-from sc_stim.workflows import messaging
+from sc_stim.workflows import messaging, notifying
 from tests.apps import As, Time, both_databases, read
 from tests.builders import (
     AT,
@@ -201,3 +201,20 @@ def test_the_burden_of_alerts_is_counted_per_patient_year(app: Flask, api: As, t
         "alerts_per_patient_year": True, "high_per_patient_year": False, "actionable_share": True,
         "minutes_to_acknowledge_high": True,
     }  # fmt: skip
+
+
+@both_databases
+def test_the_first_contact_is_told_of_what_told_nobody_before(app: Flask, api: As, time: Time) -> None:
+    admin = create_user(role="admin")
+    patient = create_patient(clinic=admin.clinic)
+    create_alert(patient=patient, severity="high", called_at=AT, next_call_at=AT)
+    for _ in range(3):
+        notifying.notify(db.session(), time.at)
+        db.session.commit()
+        time.pass_by(minutes=8)
+    assert read(select(Message)) == []
+    new = {"name": "Ward desk", "channel": "sms", "address": "+49305550100"}
+    assert api(admin).post("/contacts", new).status_code == 201
+    notifying.notify(db.session(), time.at)
+    db.session.commit()
+    assert [message.address for message in read(select(Message))] == ["+49305550100"]

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flask import abort, flash, g, redirect, request, session, url_for
@@ -36,9 +36,10 @@ STALE: Final = "somebody else has just changed this visit: look at it first"
 
 @dataclass(frozen=True)
 class DayChoice:
-    """A day of the form: its free times as (value, words), the one that is chosen, or why there is none."""
+    """A day of the form: its free times as (value, words), the one that is chosen; or days on end and why not."""
 
     day: dt.date
+    last: dt.date
     times: list[tuple[str, str]]
     chosen: str
     why: str | None
@@ -221,15 +222,24 @@ def _back(visit: Appointment, form: Form) -> str:
 
 def _choices(found: Proposals, wanted: Wanted, form: Form | None) -> dict[str, Any]:
     """What the macro `days` shows: every day in order, and those that are open but not safe by themselves."""
-    unsafe = {offer.day for offer in found.unsafe}
-    listed = [_choice(offer, found, wanted, form) for offer in found.days if offer.day not in unsafe]
-    late = [_choice(offer, found, wanted, form) for offer in found.unsafe]
     return {
         "found": found,
-        "days": listed,
-        "late": late,
+        "days": _joined([_choice(offer, found, wanted, form) for offer in found.days]),
+        "late": [_choice(offer, found, wanted, form) for offer in found.unsafe],
         "chosen_day": form["day"] if form else wanted.day.isoformat() if wanted.day else "",
     }
+
+
+def _joined(choices: Sequence[DayChoice]) -> list[DayChoice]:
+    """Days on end that are not offered for the same reason are one line."""
+    joined: list[DayChoice] = []
+    for choice in choices:
+        before = joined[-1] if joined else None
+        if before and choice.why and before.why == choice.why:
+            joined[-1] = replace(before, last=choice.day)
+        else:
+            joined.append(choice)
+    return joined
 
 
 def _choice(offer: Offer, found: Proposals, wanted: Wanted, form: Form | None) -> DayChoice:
@@ -241,7 +251,7 @@ def _choice(offer: Offer, found: Proposals, wanted: Wanted, form: Form | None) -
     same_time = next((value for value, _ in times if value[:5] == wanted.time[:5]), "")
     exact = wanted.time if wanted.time in dict(times) else same_time
     why = offer.not_offered.words if offer.not_offered else None
-    return DayChoice(offer.day, times, typed or exact or (times[0][0] if times else ""), why)
+    return DayChoice(offer.day, offer.day, times, typed or exact or (times[0][0] if times else ""), why)
 
 
 def _time(slot: Slot, found: Proposals, several: bool) -> str:

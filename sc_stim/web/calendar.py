@@ -73,12 +73,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Time:
-    """One time of a day of the week: the visits that begin then, and a slot that is free. `tall`: lines of its row."""
+    """One time of a day of the week: the visits that begin then, and a slot that is free."""
 
     at: dt.time
     visits: list[Appointment]
     free: str | None
-    tall: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def show() -> str:
     days = _days(span, visits_shown, due)
     missed = _missed()
     shown = page.render(
-        "calendar.html", span=span, views=VIEWS, days=days, weeks=_weeks(days), missed=missed,
+        "calendar.html", span=span, views=VIEWS, days=days, missed=missed,
         resources=_resources(), undo=undo_of(), value_of=value_of, weekdays=dates.WEEKDAYS,
         short_day=lambda value: dates.short_day(value, page.country()),
         weekend_open=any(one.capacity or one.visits for one in days if one.day.weekday() > 4),
@@ -271,24 +270,10 @@ def _with_times(days: Sequence[Day], diary: ClinicDiary, names: dict[int, Clinic
             found[one.day, row.time].append(row)
         for slot in one.free:
             free.setdefault((one.day, slot.time), slot_value(slot, names[slot.key]))
-    lines = {
-        at: max(len(found[one.day, at]) + bool(found[one.day, at] and (one.day, at) in free) for one in days)
-        for at in begins
-    }
     return [
-        replace(
-            one,
-            times=[
-                Time(at, found[one.day, at], free.get((one.day, at)), max(1, min(lines[at], 6)))
-                for at in begins
-            ],
-        )
+        replace(one, times=[Time(at, found[one.day, at], free.get((one.day, at))) for at in begins])
         for one in days
     ]
-
-
-def _weeks(days: Sequence[Day]) -> list[Sequence[Day]]:
-    return [days[start : start + 7] for start in range(0, len(days), 7)]
 
 
 def _months_on(day: dt.date, months: int) -> dt.date:

@@ -1,6 +1,7 @@
 """The addresses at which calendar programs read the visits: made, shown once, revoked."""
 
 import uuid
+from typing import Final
 
 from flask import abort, current_app, flash, redirect, request, url_for
 from sqlalchemy import select
@@ -18,6 +19,8 @@ from sc_stim.web.forms import Form
 from sc_stim.workflows import calendar_feed
 from sc_stim.workflows.refusals import Conflict
 
+EVERYBODY: Final = "all"
+
 
 @pages.get("/calendar/feeds", endpoint="calendar_feeds")
 @requires(calendar_feed.ACTION)
@@ -30,8 +33,8 @@ def show() -> str:
 def create() -> str | tuple[str, int]:
     """Answers with the address at once: it is nowhere to be read again."""
     form, resource = Form(request.form), None
-    resource_id = form.id("resource", "Whose visits")
-    if resource_id is not None:
+    if form["resource"] != EVERYBODY:
+        resource_id = form.id("resource", "Whose visits", needed=True) or uuid.UUID(int=0)
         resource = find(db.session, ClinicResource, actor().clinic_id, resource_id)
         if resource is None:
             form.refuse("resource", "Choose whose visits from the list.")
@@ -68,7 +71,8 @@ def _page(form: Form | None = None, made: CalendarFeed | None = None, address: s
     feeds = db.session.scalars(statement.options(*nested).order_by(*order).limit(200)).all()
     resources = in_clinic(select(ClinicResource), ClinicResource, actor().clinic_id)
     rows = db.session.scalars(resources.where(ClinicResource.active).order_by(ClinicResource.id))
-    choices = [(str(row.public_id), row.name) for row in rows]
+    choices = [(EVERYBODY, "The whole clinic, and pumps due without a visit")]
+    choices += [(str(row.public_id), row.name) for row in rows]
     return page.render(
         "calendar_feeds.html", feeds=feeds, choices=choices, form=form, made=made, address=address
     )

@@ -62,8 +62,8 @@ def test_the_form_proposes_the_best_day_first_and_says_why_others_are_not_offere
     assert days[:2] == ["2026-12-01", "2026-11-23"]
     assert chosen(page) == ["2026-12-01"]
     assert "Tue 1 Dec 2026 proposed" in page.text
-    assert "Sat 5 Dec 2026 closed: weekend" in page.text
-    assert "Mon 7 Dec 2026 after the refill-by date 4 December 2026: risk of running empty" in page.text
+    assert "Sat 5 Dec 2026 to Sun 6 Dec 2026 closed: weekend" in page.text
+    assert "Mon 7 Dec 2026 to Fri 11 Dec 2026 after the refill-by date 4 December 2026: risk of running empty" in page.text
 
 
 def test_a_visit_is_booked_with_its_reminder_shown_and_can_be_undone(nurse, room, pump, visit):

@@ -243,7 +243,7 @@ def test_nothing_of_another_clinic_is_in_the_calendar(nurse, room, pump, visit):
         "/calendar/book?day=2026-12-03",
         "/calendar.csv?on=2026-12-03",
     ):
-        answer = stranger.get(path)
+        answer = stranger.file(path)
         assert answer.status_code == 200
         assert "Okafor" not in answer.text
         assert "Novák" not in answer.text
@@ -255,7 +255,7 @@ def test_a_feed_shows_its_address_once_and_answers_until_it_is_revoked(nurse, ro
     visitor = visit(nurse)
     assert "No feed has been made yet." in visitor.page("/calendar/feeds").text
 
-    page = visitor.submitted("/calendar/feeds", resource="")
+    page = visitor.submitted("/calendar/feeds", resource="all")
     address = page.within("feed-address")
     assert address.startswith("http://localhost/calendar/")
     assert address not in visitor.page("/calendar/feeds").html

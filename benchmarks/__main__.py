@@ -17,6 +17,7 @@ from benchmarks import (
     ingest,
     latency,
     machine,
+    pages,
     pain,
     refill,
     results,
@@ -27,8 +28,8 @@ from benchmarks.figures import Figure, Table, as_text, bars, table
 from benchmarks.stand import Stand
 
 BENCHES: dict[str, Any] = {
-    "ingest": ingest, "latency": latency, "sweep": sweep, "worklist": worklist, "fleet": fleet, "forecast": forecast,
-    "pain": pain, "refill": refill,
+    "ingest": ingest, "latency": latency, "sweep": sweep, "worklist": worklist, "pages": pages, "fleet": fleet,
+    "forecast": forecast, "pain": pain, "refill": refill,
 }  # fmt: skip
 SEEDS = 1_000_000_000
 

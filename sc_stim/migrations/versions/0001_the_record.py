@@ -563,6 +563,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject", name=op.f("uq_review_plan_subject")),
     )
     op.create_table(
+        "saved_view",
+        sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.Column("clinic_id", types.BigKey, nullable=False),
+        sa.Column("user_id", types.BigKey, nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("query", types.Json, nullable=False),
+        sa.Column("opens_first", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_saved_view_clinic_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_saved_view_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_view")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_saved_view_public_id")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_saved_view_user_id_name")),
+    )
+    op.create_table(
         "treatment",
         sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),
@@ -1306,6 +1322,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_treatment_patient_id"))
 
     op.drop_table("treatment")
+    op.drop_table("saved_view")
     op.drop_table("review_plan")
     with op.batch_alter_table("review", schema=None) as batch_op:
         batch_op.drop_index("ix_review_patient_id_reviewed_at")

@@ -30,6 +30,7 @@ class PumpSample(SampleIdentity, db.Model):
     # with the boluses, which are summed up over months for each forecast
     __table_args__ = (
         Index("ix_pump_sample_device_id_measured_at_boluses", "device_id", "measured_at", "boluses"),
+        Index("ix_pump_sample_device_id_state_measured_at", "device_id", "state", "measured_at"),
     )
 
     state: Mapped[str | None] = mapped_column(String(16))
@@ -44,7 +45,10 @@ class PumpSample(SampleIdentity, db.Model):
 
 class StimulatorSample(SampleIdentity, db.Model):
     __tablename__ = "stimulator_sample"
-    __table_args__ = (Index("ix_stimulator_sample_device_id_measured_at", "device_id", "measured_at"),)
+    __table_args__ = (
+        Index("ix_stimulator_sample_device_id_measured_at", "device_id", "measured_at"),
+        Index("ix_stimulator_sample_device_id_state_measured_at", "device_id", "state", "measured_at"),
+    )
 
     state: Mapped[str | None] = mapped_column(String(16))
     on_s: Mapped[float | None]

@@ -3,9 +3,9 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.alarms import AlarmTable, Severity, duration, shipped_table
@@ -20,6 +20,7 @@ from sc_stim.clinical.conditions import (
     conditions_now,
 )
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.devices.records import PumpState, StimulatorState
 from sc_stim.models import Alert, Command, Device, Fill, PumpSample, StimulatorSample
 from sc_stim.models import DeviceEvent as DeviceEventRow
 from sc_stim.models.base import among
@@ -31,6 +32,7 @@ REACH_BACK = dt.timedelta(days=400)  # an alarm older than that, never taken bac
 WORST = "life_threatening"  # what stopping is taken for where the drugs in a pump are not known
 Opened = dict[int | None, list[Alert]]  # open alerts by device; a defaultdict
 SAMPLES: dict[str, Any] = {"pump": PumpSample, "stimulator": StimulatorSample}
+STATES: dict[Any, Any] = {PumpSample: PumpState, StimulatorSample: StimulatorState}
 
 
 class Judged(NamedTuple):
@@ -244,9 +246,20 @@ def _left_standing(session: Session, ids: Collection[int]) -> Iterator[tuple[int
 
 
 def _state_since(session: Session, sample: Any, device_id: int, state: str) -> dt.datetime | None:
-    """The first sample of the unbroken run of this state that ends with the newest one."""
+    """The first sample of the unbroken run of this state that ends with the newest one.
+
+    The newest sample of every other state is looked up by itself, with an index that begins with the state: so the
+    length of the run costs nothing, and nothing is remembered that late samples could make wrong.
+    """
     own = sample.device_id == device_id
-    broken = select(func.max(sample.measured_at)).where(own, sample.state != state).scalar_subquery()
+    newest = union_all(
+        *(
+            select(func.max(sample.measured_at).label("at")).where(own, sample.state == other)
+            for other in get_args(STATES[sample])
+            if other != state
+        )
+    ).subquery()
+    broken = select(func.max(newest.c.at)).scalar_subquery()
     after = func.coalesce(broken, dt.datetime.min.replace(tzinfo=dt.UTC))
     return session.scalar(
         select(func.min(sample.measured_at)).where(own, sample.state == state, sample.measured_at > after)

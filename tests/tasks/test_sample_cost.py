@@ -28,17 +28,17 @@ ALIKE_ROWS = 10  # neighbours in small tables, dead rows
 ROWS_READ = text("SELECT sum(seq_tup_read + idx_tup_fetch)::int FROM pg_stat_xact_user_tables")
 
 
-def pump(days: int, **said: Any) -> Device:
+def pump(days: int, state: str = "running", **said: Any) -> Device:
     device = create_pump()
     create_setting(device=device, effective_at=AT - 25 * DAY)
     create_fill(pump=device)
-    return reports(device, PumpSample, days, state="running", flow_ml_per_day=0.5, reservoir_ml=10.0, **said)
+    return reports(device, PumpSample, days, state=state, flow_ml_per_day=0.5, reservoir_ml=10.0, **said)
 
 
-def stimulator(days: int) -> Device:
+def stimulator(days: int, state: str = "on") -> Device:
     device = create_stimulator()
     create_setting(device=device, effective_at=AT - 25 * DAY)
-    return reports(device, StimulatorSample, days, state="on", on_s=80_000.0)
+    return reports(device, StimulatorSample, days, state=state, on_s=80_000.0)
 
 
 def reports(device: Device, table: type, days: int, **said: Any) -> Device:
@@ -92,8 +92,19 @@ def cost_of_judging(kind: str, device: Device) -> tuple[int, int]:
         (outbox.DEVICE, stimulator),
         (outbox.THERAPY, stimulator),
         (outbox.REFILL, lambda days: pump(days, boluses=3, bolus_ml=0.05)),
+        (outbox.REFILL, lambda days: pump(days, "stopped")),
+        (outbox.DEVICE, lambda days: stimulator(days, "off")),
+        (outbox.DEVICE, lambda days: stimulator(days, "mri")),
     ],
-    ids=["pump", "stimulator", "therapy", "boluses"],
+    ids=[
+        "pump",
+        "stimulator",
+        "therapy",
+        "boluses",
+        "stopped throughout",
+        "off throughout",
+        "mri throughout",
+    ],
 )
 @on_postgres
 def test_a_judgement_reads_no_more_after_two_years(

@@ -2,10 +2,10 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, extract, func, select
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.alert_lifecycle import State
@@ -18,6 +18,7 @@ from sc_stim.clinical.therapy_health import (
 )
 from sc_stim.devices.catalogue import StimulatorModel, UnknownModel, find_model
 from sc_stim.models import Alert, Device, DeviceSetting, PumpSample, StimulatorSample
+from sc_stim.models.base import among
 from sc_stim.models.device import settings_of
 from sc_stim.workflows.prescribing import REPORTED
 
@@ -65,30 +66,46 @@ def _days(
     found: dict[int, list[Day]] = defaultdict(list)
     if not ids:
         return found
-    for row in session.execute(_daily(sample, ids, kind, since, at)).mappings():
+    within = _within(session, sample, ids, since, at)
+    for row in _newest_of_days(session, sample, within, kind):
         known = found[row["device_id"]]
         known.append(_day(row, known[-1].at if known else None, kind))
     return found
 
 
-def _daily(sample: Any, ids: Collection[int], kind: str, since: dt.datetime, at: dt.datetime) -> Any:
-    of_day: dict[str, Any] = {"partition_by": (sample.device_id, _day_number(sample))}
-    newest = {"order_by": (sample.measured_at.desc(), sample.received_at.desc(), sample.seq.desc())}
-    fields: list[ColumnElement[Any]] = [sample.device_id, sample.measured_at]
-    fields += [getattr(sample, name) for name in _NEWEST[kind]]
-    fields.append(func.row_number().over(**of_day, **newest).label("place"))
+def _within(
+    session: Session, sample: Any, ids: Collection[int], since: dt.datetime, at: dt.datetime
+) -> tuple[ColumnElement[bool], ...]:
+    return among(session, sample.device_id, ids), sample.measured_at >= since, sample.measured_at <= at
+
+
+def _newest_of_days(
+    session: Session, sample: Any, within: Sequence[ColumnElement[bool]], kind: str
+) -> Iterator[dict[str, Any]]:
+    """By device and time. Days are summed up first: the wide rows are read of the newest samples only."""
+    sums: list[ColumnElement[Any]] = []
     if kind == "stimulator":
-        fields += [func.sum(getattr(sample, name)).over(**of_day).label(name) for name in _SUMS]
-        fields.append(func.avg(sample.ecap_in_window_pct).over(**of_day).label("ecap_in_window_pct"))
-        fields += [
-            func.max(case((sample.state == state, 1), else_=0)).over(**of_day).label(f"said_{state}")
+        sums += [func.sum(getattr(sample, name)).label(name) for name in _SUMS]
+        sums.append(func.avg(sample.ecap_in_window_pct).label("ecap_in_window_pct"))
+        sums += [
+            func.max(case((sample.state == state, 1), else_=0)).label(f"said_{state}")
             for state in ("on", "off", "cycling", "mri")
         ]
-    rows = select(*fields).where(
-        sample.device_id.in_(ids), sample.measured_at >= since, sample.measured_at <= at
+    newest = func.max(sample.measured_at).label("newest_at")
+    of_day = select(sample.device_id, newest, *sums).where(*within)
+    days = of_day.group_by(sample.device_id, _day_number(sample)).subquery()
+    fields = [getattr(sample, name) for name in ("device_id", "measured_at", *_NEWEST[kind])]
+    statement = (
+        select(*fields, *(days.c[one.name] for one in sums))
+        .join(days, (sample.device_id == days.c.device_id) & (sample.measured_at == days.c.newest_at))
+        .order_by(sample.device_id, sample.measured_at, sample.received_at.desc(), sample.seq.desc())
     )
-    inner = rows.subquery()
-    return select(inner).where(inner.c.place == 1).order_by(inner.c.device_id, inner.c.measured_at)
+    told = session.execute(statement)
+    names, before = tuple(told.keys()), None
+    for row in told:
+        if row[:2] != before:  # of two samples of one moment the one that came last
+            yield dict(zip(names, row, strict=True))
+        before = row[:2]
 
 
 def _day(row: Mapping[str, Any], before: dt.datetime | None, kind: str) -> Day:
@@ -118,26 +135,33 @@ def _impedance(
     if not ids:
         return found
     sample = StimulatorSample
-    place = func.row_number().over(
-        partition_by=(sample.device_id, _day_number(sample)), order_by=sample.measured_at.desc()
+    wanted = _newest_readings(_within(session, sample, ids, since, at)).subquery()
+    same = (sample.device_id == wanted.c.device_id) & (sample.epoch == wanted.c.epoch)
+    rows = select(sample.device_id, sample.measured_at, sample.impedance_ohm, sample.posture).join(
+        wanted, same & (sample.seq == wanted.c.seq)
     )
-    inner = (
-        select(
-            sample.device_id, sample.measured_at, sample.impedance_ohm, sample.posture, place.label("place")
-        )
-        .where(
-            sample.device_id.in_(ids),
-            sample.measured_at >= since,
-            sample.measured_at <= at,
-            sample.impedance_ohm.is_not(None),
-        )
-        .subquery()
+    for device_id, measured_at, ohm, posture in session.execute(
+        rows.order_by(sample.device_id, sample.measured_at)
+    ):
+        found[device_id].append(ImpedanceReading(measured_at, tuple(ohm), posture))
+    return found
+
+
+def _newest_readings(within: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """The keys of these samples: so readings that are not looked at are neither sorted nor sent."""
+    sample = StimulatorSample
+    keys = (sample.device_id, sample.epoch, sample.seq, sample.measured_at)
+    newest_first = sample.measured_at.desc()
+    of_day = func.row_number().over(
+        partition_by=(sample.device_id, _day_number(sample)), order_by=newest_first
     )
-    rows = select(inner).where(inner.c.place <= READINGS_PER_DAY)
-    for row in session.execute(rows.order_by(inner.c.device_id, inner.c.measured_at)):
-        found[row.device_id].append(ImpedanceReading(row.measured_at, tuple(row.impedance_ohm), row.posture))
+    in_day = select(*keys, of_day.label("place")).where(*within, sample.impedance_ohm.is_not(None)).subquery()
+    of_all = func.row_number().over(partition_by=in_day.c.device_id, order_by=in_day.c.measured_at.desc())
+    thinned = (
+        select(in_day, of_all.label("place_of_all")).where(in_day.c.place <= READINGS_PER_DAY).subquery()
+    )
     most = int(shipped_rules().value("impedance_readings"))
-    return {device_id: readings[-most:] for device_id, readings in found.items()}
+    return select(thinned).where(thinned.c.place_of_all <= most)
 
 
 def _day_number(sample: Any) -> ColumnElement[int]:
@@ -146,7 +170,7 @@ def _day_number(sample: Any) -> ColumnElement[int]:
 
 def _patients_in_pain(session: Session, patient_ids: Collection[int | None]) -> set[int | None]:
     statement = select(Alert.patient_id).where(
-        Alert.patient_id.in_([one for one in patient_ids if one is not None]),
+        among(session, Alert.patient_id, [one for one in patient_ids if one is not None]),
         Alert.condition == PAIN_ROSE,
         Alert.state != State.CLOSED,
     )

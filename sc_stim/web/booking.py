@@ -111,7 +111,7 @@ def change(public_id: uuid.UUID) -> Answer:
     moved = visit.sequence != sequence
     if moved:
         _remember_undo(visit, f"Undo: back to {back}", "web.change_visit", **before)
-    flash(f"Moved to {said(visit)}." if moved else "Saved.", "done")
+    flash(f"Moved to {said(visit)}." if moved else "Saved. The visit stays where it is.", "done")
     return redirect(_back(visit, form), 303)
 
 
@@ -198,7 +198,7 @@ def _visit_page(visit: Appointment, form: Form | None = None) -> str:
         "visit.html", visit=visit, patient=visit.patient, form=form, reminder=_reminder(visit), undo=undo_of(visit),
         reminder_day=reminders.reminder_day(visit), reachable=reminders.reachable(visit.patient),
         others=_other_visits(visit), now=value_of(visit), said=said, reason_limit=REASON_LIMIT,
-        **(_choices(found, wanted, form) if found else {"found": None}),
+        **(_choices(found, wanted, form, visit) if found else {"found": None}),
     )  # fmt: skip
     record_about(db.session, actor(), "appointment.view", visit.device, at=page.at())
     return shown
@@ -220,12 +220,14 @@ def _back(visit: Appointment, form: Form) -> str:
     return url_for("web.calendar", view=form["view"], on=visit.day, resource=form["resource"] or None)
 
 
-def _choices(found: Proposals, wanted: Wanted, form: Form | None) -> dict[str, Any]:
+def _choices(
+    found: Proposals, wanted: Wanted, form: Form | None, stands: Appointment | None = None
+) -> dict[str, Any]:
     """What the macro `days` shows: every day in order, and those that are open but not safe by themselves."""
     return {
         "found": found,
-        "days": _joined([_choice(offer, found, wanted, form) for offer in found.days]),
-        "late": [_choice(offer, found, wanted, form) for offer in found.unsafe],
+        "days": _joined([_choice(offer, found, wanted, form, stands) for offer in found.days]),
+        "late": [_choice(offer, found, wanted, form, stands) for offer in found.unsafe],
         "chosen_day": form["day"] if form else wanted.day.isoformat() if wanted.day else "",
     }
 
@@ -242,11 +244,16 @@ def _joined(choices: Sequence[DayChoice]) -> list[DayChoice]:
     return joined
 
 
-def _choice(offer: Offer, found: Proposals, wanted: Wanted, form: Form | None) -> DayChoice:
+def _choice(
+    offer: Offer, found: Proposals, wanted: Wanted, form: Form | None, stands: Appointment | None
+) -> DayChoice:
     several = len(found.resources) > 1
     times = [
         (slot_value(slot, found.resources[slot.key]), _time(slot, found, several)) for slot in offer.slots
     ]
+    if stands and times and offer.day == stands.day and value_of(stands) not in dict(times):
+        # Hours have changed since it was booked: whoever only writes a note does not move it.
+        times.insert(0, (value_of(stands), f"{stands.time:%H:%M}, {stands.resource.name}"))
     typed = form[f"slot-{offer.day}"] if form else ""
     same_time = next((value for value, _ in times if value[:5] == wanted.time[:5]), "")
     exact = wanted.time if wanted.time in dict(times) else same_time

@@ -34,8 +34,8 @@ def create() -> str | tuple[str, int]:
     """Answers with the address at once: it is nowhere to be read again."""
     form, resource = Form(request.form), None
     if form["resource"] != EVERYBODY:
-        resource_id = form.id("resource", "Whose visits", needed=True) or uuid.UUID(int=0)
-        resource = find(db.session, ClinicResource, actor().clinic_id, resource_id)
+        resource_id = form.id("resource", "Whose visits", needed=True)
+        resource = resource_id and find(db.session, ClinicResource, actor().clinic_id, resource_id)
         if resource is None:
             form.refuse("resource", "Choose whose visits from the list.")
     if form.errors:

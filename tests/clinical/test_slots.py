@@ -15,6 +15,7 @@ from sc_stim.clinical.slots import (
     Hours,
     Why,
     best_slot,
+    every_slot,
     instant,
     offers,
     soonest_slot,
@@ -67,6 +68,17 @@ def test_a_full_day_an_absent_nurse_and_a_day_without_hours_are_told_apart() -> 
     assert in_words(clinic(Diary(1, WEEK, away), Diary(2, WEEK)), day) == "16 free"
     assert in_words(clinic(Diary(1, thursdays)), day + DAY) == "no opening hours on Fridays"
     assert in_words(clinic(Diary(1, thursdays)), day) == "16 free"
+
+
+def test_what_a_day_could_hold_counts_taken_slots_but_nobody_who_is_away_and_no_closed_day() -> None:
+    busy = ((dt.datetime(2026, 11, 26, 9, tzinfo=dt.UTC), dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)),)
+    away = (Absence(dt.date(2026, 11, 27), dt.date(2026, 11, 27), "leave"),)
+    team = clinic(Diary(1, WEEK, busy=busy), Diary(2, WEEK, absences=away))
+
+    slots = {day: every_slot(dt.date(2026, 11, day), team) for day in (20, 26, 27, 28)}
+
+    assert {day: len(found) for day, found in slots.items()} == {20: 32, 26: 32, 27: 16, 28: 0}
+    assert {slot.key for slot in slots[27]} == {1}
 
 
 def test_today_offers_what_is_still_to_come() -> None:

@@ -111,8 +111,8 @@ def test_a_visit_is_booked_moved_by_mouse_and_by_keyboard_and_the_feed_follows(
     expect(
         page.get_by_text("after the refill-by date 4 December 2026: risk of running empty").first
     ).to_be_visible()
-    page.get_by_role("radio", name="Thu 3 Dec 2026").check()
     page.get_by_label("Time on Thu 3 Dec 2026").select_option("10:00, Room 1")
+    expect(page.get_by_role("radio", name="Thu 3 Dec 2026")).to_be_checked()
     page.get_by_role("button", name="Book", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Refill visit Thu 3 Dec 2026 10:00")
     event = event_of(page, address)

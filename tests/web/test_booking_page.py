@@ -63,7 +63,10 @@ def test_the_form_proposes_the_best_day_first_and_says_why_others_are_not_offere
     assert chosen(page) == ["2026-12-01"]
     assert "Tue 1 Dec 2026 proposed" in page.text
     assert "Sat 5 Dec 2026 to Sun 6 Dec 2026 closed: weekend" in page.text
-    assert "Mon 7 Dec 2026 to Fri 11 Dec 2026 after the refill-by date 4 December 2026: risk of running empty" in page.text
+    assert (
+        "Mon 7 Dec 2026 to Fri 11 Dec 2026 after the refill-by date 4 December 2026: risk of running empty"
+        in page.text
+    )
 
 
 def test_a_visit_is_booked_with_its_reminder_shown_and_can_be_undone(nurse, room, pump, visit):
@@ -228,6 +231,30 @@ def test_a_visit_is_moved_by_its_page_keeping_its_note_and_counting_the_move(nur
     assert moved.public_id == booked.public_id
     assert "Moved to Wed 2 Dec 2026 11:30, Room 1." in page.text
     assert [entry.action for entry in db.session.scalars(select(AuditEntry))].count("appointment.move") == 1
+
+
+def test_a_note_does_not_move_a_visit_whose_time_is_no_slot_any_more(nurse, room, pump, visit):
+    odd = dt.datetime(2026, 12, 3, 9, 10, tzinfo=dt.UTC)
+    booked = builders.create_appointment(
+        pump=pump, resource=room, time=dt.time(10, 10), starts_at=odd, ends_at=odd + dt.timedelta(minutes=20)
+    )
+    visitor = visit(nurse)
+    page = visitor.page(f"/appointments/{booked.public_id}")
+    days = next(one for one in page.all("select") if one.get("name") == f"slot-{THURSDAY}")
+    (selected,) = [one.get("value") for one in days if one.get("selected") is not None]
+    assert selected == slot(room, "10:10")
+
+    page = visitor.done(
+        f"/appointments/{booked.public_id}/change", version="1", note="call before", day=THURSDAY,
+        **{f"slot-{THURSDAY}": selected},
+    )  # fmt: skip
+
+    assert "The visit stays where it is." in page.text
+    assert (only_visit().sequence, only_visit().time, only_visit().note) == (
+        0,
+        dt.time(10, 10),
+        "call before",
+    )
 
 
 def test_a_stale_page_overwrites_nothing(nurse, room, pump, visit):

@@ -1,5 +1,5 @@
-// Dragging a visit to another day or time, and copying the address of a feed. Without script, the page of each visit
-// moves it. The server decides: a drop sends the form #drop, and a refusal comes back in words.
+// Dragging a visit to another day or time, and small help in forms. Without script, the page of each visit moves it.
+// The server decides: a drop sends the form #drop, and a refusal comes back in words.
 
 const calendar = document.querySelector("[data-calendar]")
 if (calendar) calendar.addEventListener("pointerdown", (event) => {
@@ -109,6 +109,12 @@ class Drag {
     document.querySelector("[data-drag-status]").textContent = words
   }
 }
+
+// Choosing a time of a day chooses the day.
+document.addEventListener("change", (event) => {
+  const day = event.target.matches("select[name^=slot-]") && event.target.closest("li")?.querySelector("[type=radio]")
+  if (day) day.checked = true
+})
 
 // <button data-copy="id of what to copy">: where the browser does not allow it, the text is selected instead.
 document.addEventListener("click", async (event) => {

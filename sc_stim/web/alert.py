@@ -164,7 +164,7 @@ def _page(alert: Alert, *, refused: str | None = None, form: Form | None = None)
         shelf_hours=[(hours, f"{hours} {'hour' if hours == '1' else 'hours'}") for hours in SHELF_HOURS],
         usual_shelf=USUAL_SHELF,
         comment_limit=COMMENT_LIMIT,
-        ways=_ways(alert),
+        about=_about(alert),
         refused=refused,
         form=form,
     )
@@ -246,7 +246,7 @@ def _why(condition: str) -> tuple[str, str | None] | None:
     return None
 
 
-def _ways(alert: Alert) -> list[tuple[str, str]]:
+def _about(alert: Alert) -> list[tuple[str, str]]:
     """(name, address) of what else there is to see about it."""
     ways = []
     if alert.patient:

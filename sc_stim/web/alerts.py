@@ -78,6 +78,7 @@ def _page(chosen: Filter, **found: Any) -> str:
         shelves=_counted(chosen),
         severities=_severities(),
         conditions=_conditions(chosen),
+        chosen=_chosen(chosen),
         assigned=ASSIGNED,
         devices=DEVICES,
         **found,
@@ -116,6 +117,14 @@ def _counted(chosen: Filter) -> list[tuple[str, str, int]]:
 
 def _severities() -> list[tuple[str, str]]:
     return [(code, words.say(words.SEVERITY, code)) for code in reversed(SEVERITIES)]
+
+
+def _chosen(chosen: Filter) -> list[str]:
+    """In words, what the list is narrowed to."""
+    said = chosen.arguments
+    names = {"severity": words.SEVERITY, "kind": words.CONDITION, "device": DEVICES}
+    found = [words.say(names[name], said[name]).lower() for name in names if name in said]
+    return [*found, *([f"given to {ASSIGNED[said['assigned']].lower()}"] if "assigned" in said else [])]
 
 
 def _conditions(chosen: Filter) -> list[tuple[str, str]]:

@@ -124,7 +124,7 @@ def test_a_shelved_alert_leaves_the_worklist_until_its_time(nurse, alert, visit)
 
     assert "On the shelf until Mon 23 Nov 2026 13:00" in page.text
     assert stored(alert).shelved_until == AT + dt.timedelta(hours=4)
-    assert "No other alert is open." in visitor.page("/worklist").text
+    assert "Pain has risen" not in visitor.page("/worklist").text
     assert "Pain has risen" in visitor.page("/alerts?show=shelved").text
 
 
@@ -330,6 +330,8 @@ def test_a_list_is_narrowed_and_counted_by_what_is_chosen(visit):
     assert [link.get("href") for link in page.all("a") if "CSV" in "".join(link.itertext())] == [
         "/alerts.csv?severity=high&show=open"
     ]
+    both = visitor.page("/alerts?severity=low&assigned=me")
+    assert both.texts("summary") == ["Narrow the list, now low, given to me"]
     empty = visitor.page("/alerts?severity=info")
     assert "No alert is like that. Show all again" in empty.text
 

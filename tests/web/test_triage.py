@@ -200,7 +200,7 @@ def test_every_key_stands_on_the_page_and_in_its_legend(nurse, visit):
 
     keys = {one.get("data-key") for one in page.root.iter() if one.get("data-key")}
     assert keys == {"j", "a", "s", "c", "r", "u", "?"}
-    legend = next(one for one in page.all("details") if one.get("class") == "keys")
+    legend = next(one for one in page.all("details") if one.get("class") == "triage-keys")
     assert keys <= {"".join(key.itertext()) for key in legend.iter("kbd")}
 
 

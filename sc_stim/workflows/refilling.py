@@ -149,7 +149,8 @@ def confirm_fill(
         raise Conflict("this fill is confirmed already")
     if _is_corrected(session, fill):
         raise Conflict("this fill was corrected: confirm its correction")
-    if abs(read["filled_ml"] - fill.filled_ml) > shipped_rules().read_alike_ml:
+    difference_ml = round(abs(read["filled_ml"] - fill.filled_ml), 6)  # 20.1 and 20 are 0.1 apart, not more
+    if difference_ml > shipped_rules().read_alike_ml:
         raise FieldRefused("filled_ml", f"is {_NOT_AS_RECORDED}")
     if _contents(read["drugs"]) != _contents(fill.drugs):
         raise FieldRefused("drugs", f"are {_NOT_AS_RECORDED}")

@@ -4,14 +4,15 @@ import csv
 import datetime as dt
 import io
 import re
-import zlib
 
 import pytest
 from sqlalchemy import select
 
 from sc_stim.extensions import db
 from sc_stim.models import AuditEntry, DeviceSetting, Fill
+from sc_stim.web.paper import Paper
 from tests import builders
+from tests.apps import both_databases
 from tests.builders import AT, PASSWORD
 
 DAY = dt.timedelta(days=1)
@@ -81,10 +82,24 @@ def actions():
     return [row.action for row in db.session.scalars(select(AuditEntry).order_by(AuditEntry.number))]
 
 
-def words_of(pdf):
-    """The text operators of every page, as far as they can be told without the font."""
-    streams = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.S)
-    return b"".join(zlib.decompressobj().decompress(one) for one in streams if one[:1] == b"x")
+@pytest.fixture
+def written(monkeypatch):
+    """What is put on paper: the font's own numbering of letters says little in the file."""
+    words = []
+
+    def note(name):
+        put = getattr(Paper, name)
+
+        def noted(paper, *args):
+            args = [list(one) if not isinstance(one, str) else one for one in args]
+            words.append(str(args))
+            return put(paper, *args)
+
+        monkeypatch.setattr(Paper, name, noted)
+
+    for name in ("heading", "words", "facts", "rows"):
+        note(name)
+    return words
 
 
 def test_the_page_starts_with_what_is_expected_and_suggests_what_it_knows(at_pump, pump):
@@ -145,6 +160,7 @@ def test_a_visit_is_recorded_and_its_page_says_what_is_next(at_pump, pump):
     assert (fill.aspirated_ml, fill.drug_lot, fill.at, list(fill.checklist)) == (3.1, "M8", AT, ["order"])
 
 
+@both_databases
 def test_sent_twice_it_is_one_fill(at_pump, pump):
     first = at_pump.post(here(pump), **TYPED)
     again = at_pump.post(here(pump), **TYPED | {"aspirated_ml": "5"})
@@ -252,6 +268,7 @@ def test_a_changed_concentration_asks_for_the_bridge_bolus(at_pump, pump):
     assert "tubing and catheter still hold the old one" in page.within("to-do")
 
 
+@both_databases
 def test_a_second_person_confirms_by_what_they_read(at_pump, pump, colleague, nurse):
     page = at_pump.done(here(pump), **TYPED)
     there = f"/fills/{newest(pump).public_id}/confirm"
@@ -359,26 +376,71 @@ def test_an_empty_ledger_says_what_to_do(visit, nurse):
     assert "No date can be computed" in page.within("next")
 
 
-@pytest.mark.parametrize(
-    "path", ["/fills/{fill}/record.pdf", "/pumps/{pump}/fills.pdf", "/patients/{patient}/report.pdf"]
-)
-def test_records_on_paper(at_pump, pump, colleague, path):
-    at_pump.done(here(pump), **TYPED | {"step_order": "1", "programmed_state": "running", "note": "Calm."})
-    at_pump.done(f"/fills/{newest(pump).public_id}/confirm", **READ | {"email": colleague.email})
-    address = path.format(fill=newest(pump).public_id, pump=pump.public_id, patient=pump.patient.public_id)
+@pytest.fixture
+def on_record(at_pump, pump, colleague):
+    """A visit that showed too little, checked by a second person."""
+    typed = {
+        "aspirated_ml": "3.1",
+        "step_order": "1",
+        "programmed_state": "running",
+        "note": "Calm.",
+        "drug_lot": "M8",
+    }
+    at_pump.done(here(pump), **TYPED | typed)
+    at_pump.done(
+        f"/fills/{newest(pump).public_id}/confirm", **READ | {"email": colleague.email, "filled_ml": "20.1"}
+    )
+    return at_pump
 
-    answer = at_pump.get(address)
 
-    assert answer.status_code == 200 and answer.mimetype == "application/pdf"
-    assert answer.data.startswith(b"%PDF-") and b"Tj" in words_of(answer.data)
-    assert actions()[-1] in ("device.fills.export", "patient.export")
+def test_the_record_of_a_visit_on_paper_has_both_names_and_both_sets_of_values(on_record, pump, written):
+    answer = on_record.file(f"/fills/{newest(pump).public_id}/record.pdf")
+
+    assert answer.mimetype == "application/pdf" and answer.data.startswith(b"%PDF-")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="refill-record-2026-11-23.pdf"'
+    paper = " ".join(written)
+    for words in (
+        "['Name', 'Nadia Berger', 'Emil Koch']", "['Volume', '20 mL', '20.1 mL']",
+        "['Drugs', 'morphine 10 mg/mL', 'morphine 10 mg/mL']", "2.9 mL less than expected; 16.9 mL delivered",
+        "ratio 1.21 (+21 %)", "Possible over-infusion", "'Flow', '0.5 mL/day', '0.5 mL/day'",
+        "'State', '', '', 'Running'",
+        "'The order is for this patient', 'Done', 'Nadia Berger, Mon 23 Nov 2026 09:00'", "nobody answered", "Calm.",
+    ):  # fmt: skip
+        assert words in paper
+    assert actions()[-1] == "device.fills.export"
 
 
-def test_the_report_on_a_patient_with_everything(scene, visit):
-    answer = visit(scene.nurse).get(f"/patients/{scene.patient.public_id}/report.pdf")
+def test_the_ledger_on_paper(on_record, pump, written):
+    answer = on_record.file(f"/pumps/{pump.public_id}/fills.pdf")
+
+    assert answer.data.startswith(b"%PDF-")
+    assert "1.21 (+21 %)" in written[-1] and "Nadia Berger, confirmed by Emil Koch" in written[-1]
+    assert "'not known'" in written[-1] and "not confirmed" in written[-1]
+
+
+def test_the_report_on_a_patient_says_what_the_page_says(scene, visit, written):
+    answer = visit(scene.nurse).file(f"/patients/{scene.patient.public_id}/report.pdf")
 
     assert answer.data.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type /Page\b", answer.data)) >= 2
+    paper = " ".join(written)
+    for words in (
+        "Example, Ada", "Wed 12 Apr 1961", "flow 0.2 mL/day, bolus 0.02 mL", "programme A, 4.2 mA, 300 µs, 50 Hz",
+        "Pain has risen", "Nobody has taken it", "mean 4", "Stopped reporting",
+        "morphine 10 mg/mL", "Stimulator trial", "relief 55 %", "Epidural scar", "Nobody has marked this patient",
+    ):  # fmt: skip
+        assert words in paper, words
+    assert actions()[-1] == "patient.export"
+
+
+def test_the_report_on_a_patient_of_whom_nothing_is_known(visit, nurse, written):
+    patient = builders.create_patient(clinic=nurse.clinic, birth_date=None)
+
+    assert visit(nurse).file(f"/patients/{patient.public_id}/report.pdf").status_code == 200
+
+    paper = " ".join(written)
+    for words in ("('Born', None)", "None.", "no data", "No fill is on record.", "Nothing is on record."):
+        assert words in paper, words
 
 
 def test_paper_and_tables_are_for_those_who_care_for_patients(visit, nurse, pump):

@@ -42,10 +42,10 @@ EMPTY_STEP: Final = {"after_min": "", "severities": (), "on_call": False, "conta
 
 @dataclass(frozen=True)
 class RotaDay:
-    """A local day of the rota: who is on call when."""
+    """A local day of the rota: when, in words, and who is on call then."""
 
     day: dt.date
-    stretches: list[Stretch]
+    parts: list[tuple[str, list[str]]]
 
 
 @pages.get("/escalation", endpoint="escalation")
@@ -187,12 +187,6 @@ def remove_shift(public_id: uuid.UUID) -> ResponseReturnValue:
     return redirect(url_for("web.escalation", _anchor="rota"), 303)
 
 
-@pages.app_template_filter("clock_time")
-def _clock_time(moment: dt.datetime) -> str:
-    """On the clinic's clock."""
-    return f"{moment.astimezone(page.zone()):%H:%M}"
-
-
 def _shown(**forms: Form) -> str:
     arranged = _arranged()
     contacts = _contacts()
@@ -282,17 +276,19 @@ def _monday() -> dt.date:
 
 def _week(arranged: Arrangements, first: dt.date) -> list[RotaDay]:
     zone, rota = arranged.rule.zone, arranged.rule.rota
-    days = [first + number * DAY for number in range(7)]
-    return [
-        RotaDay(
-            day,
-            [
-                Stretch(one.starts_at, one.ends_at, tuple(_names(arranged, one.people)))
-                for one in stretches(rota, zone, start_of_day(day, zone), start_of_day(day + DAY, zone))
-            ],
-        )
-        for day in days
-    ]
+    week = []
+    for day in (first + number * DAY for number in range(7)):
+        found = stretches(rota, zone, start_of_day(day, zone), start_of_day(day + DAY, zone))
+        week.append(RotaDay(day, [(_hours_words(one, day), _names(arranged, one.people)) for one in found]))
+    return week
+
+
+def _hours_words(stretch: Stretch, day: dt.date) -> str:
+    """On the clinic's clock, within the day."""
+    start, end = (moment.astimezone(page.zone()) for moment in (stretch.starts_at, stretch.ends_at))
+    until = "24:00" if end.date() > day else f"{end:%H:%M}"
+    said = f"{start:%H:%M} to {until}"
+    return "all day" if said == "00:00 to 24:00" else said
 
 
 def _names(arranged: Arrangements, people: Sequence[str]) -> list[str]:

@@ -176,7 +176,7 @@ def _one(resource: ClinicResource, **forms: Form) -> str:
     visits = {away.id: _visits(resource, away.first_day, away.last_day) for away in resource.absences}
     return page.render(
         "resource.html", resource=resource, rows=_rows(resource.hours), weekdays=WEEKDAYS, accounts=_accounts(),
-        visits=visits, visits_words=_visits_words, kind=dict(KINDS)[resource.kind], **forms,
+        visits=visits, kind=dict(KINDS)[resource.kind], **forms,
     )  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def test_the_week_shows_who_is_on_call_and_marks_the_gaps(admin, ward, visit):
 
     assert "On call now: Ward desk." in page.text
     monday = next(row for row in page.texts("tr") if "Mon 23 Nov 2026" in row)
-    assert "00:00 to 08:00 gap: nobody is on call 08:00 to 16:00 Ward desk 16:00 to 00:00 gap" in monday
+    assert "00:00 to 08:00 gap: nobody is on call 08:00 to 16:00 Ward desk 16:00 to 24:00 gap" in monday
+    assert "Tue 24 Nov 2026 all day gap: nobody is on call" in " ".join(page.texts("tr"))
     later = visit(admin).page("/escalation?week=2027-01-01")
     assert "week of Mon 28 Dec 2026" in later.text
     visit(admin).page("/escalation?week=never", 404)

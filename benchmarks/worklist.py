@@ -1,5 +1,9 @@
-"""How long the nurse waits: the worklist by API and as a page, at 100,000 devices, through the WSGI test client."""
+"""How long the nurse waits: the worklist by API and as a page, and a patient's page, through the WSGI test client.
 
+And what a browser fetches to show them: script and style, compressed, which it then keeps for a year.
+"""
+
+import gzip
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +11,7 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from benchmarks.figures import Figure, percentile
@@ -15,9 +20,16 @@ from benchmarks.population import CLINIC_SIZE, PASSWORD, populate
 from benchmarks.stand import Stand, application
 from sc_stim import clock
 from sc_stim.extensions import db
+from sc_stim.models import Patient
+from sc_stim.web.assets import STATIC
 
 TITLE = "Worklist of one clinic among many"
 API, PAGE = "/api/v1/refills?due_within_days=14", "/worklist?due=14"
+EVERY_PAGE = ("page.css", "page.js", "htmx.min.js")
+SHIPPED = {
+    "worklist": (*EVERY_PAGE, "worklist.js"),
+    "patient": (*EVERY_PAGE, "timeline.js", "uPlot.iife.min.js", "uPlot.min.css"),
+}
 Request = Callable[[], TestResponse]
 
 
@@ -42,8 +54,20 @@ def measure(stand: Stand, size: Size) -> Iterator[Figure]:
         first = size.devices // 5
         for clinic, devices in ((1, first), (2, min(CLINIC_SIZE, size.devices - first))):
             where = f"clinic of {devices:,} among {size.devices:,} devices"
-            for way, request in (("api", _by_api(app, clinic)), ("page", _by_page(app, clinic))):
-                yield from _timed(f"{way}_{clinic}", f"{way.replace('api', 'API')}, {where}", request, size)
+            ways = {
+                "api": ("API", _by_api(app, clinic)),
+                "page": ("page", _by_page(app, clinic, PAGE)),
+                "patient": ("patient", _by_page(app, clinic, _patient(clinic))),
+            }
+            for way, (name, request) in ways.items():
+                yield from _timed(f"{way}_{clinic}", f"{name}, {where}", request, size)
+    yield from _shipped()
+
+
+def _shipped() -> Iterator[Figure]:
+    for page, names in SHIPPED.items():
+        size_kb = sum(len(gzip.compress((STATIC / name).read_bytes())) for name in names) / 1000
+        yield Figure(f"{page}_shipped_kb", f"script and style of the {page}, compressed", "kB", (size_kb,))
 
 
 def _timed(key: str, reads: str, request: Request, size: Size) -> Iterator[Figure]:
@@ -78,12 +102,18 @@ def _by_api(app: Flask, clinic: int) -> Request:
     return lambda: client.get(API, headers=headers)
 
 
-def _by_page(app: Flask, clinic: int) -> Request:
+def _patient(clinic: int) -> str:
+    """The address of the first patient's page."""
+    first = select(Patient).where(Patient.clinic_id == clinic).order_by(Patient.id).limit(1)
+    return f"/patients/{db.session.scalars(first).one().public_id}"
+
+
+def _by_page(app: Flask, clinic: int, path: str) -> Request:
     client = app.test_client()
     token = re.findall(r'name="csrf_token" value="([^"]+)"', _checked(lambda: client.get("/sign-in")).text)[0]
     form = {"email": _nurse(clinic), "password": PASSWORD, "csrf_token": token}
     _checked(lambda: client.post("/sign-in", data=form), 303)
-    return lambda: client.get(PAGE)
+    return lambda: client.get(path)
 
 
 def _nurse(clinic: int) -> str:

@@ -75,7 +75,7 @@ def refills_due(
 
 
 def refills(session: Session, clinic_id: int, device_ids: Sequence[int]) -> list[Row[Any]]:
-    """(Device, Patient, DeviceState, Forecast, Appointment) of these pumps, in this order; all but the pump may be None."""
+    """(Device, Patient, DeviceState, Forecast, Appointment) of these pumps in this order; only the first is sure."""
     statement = (
         implanted_pumps(clinic_id)
         .outerjoin(Appointment, booked_for_device())

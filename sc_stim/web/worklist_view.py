@@ -17,11 +17,11 @@ LANES: Final = {
     "refills": "Pumps to refill",
     "alerts": "Open alerts",
     "pain": "Pain",
-    "reviews": "Reviews that are due",
     "visits": "Refill visits to complete",
     "without-forecast": "Pumps without a refill date",
     "silent": "Silent devices",
     "tasks": "Tasks overdue",
+    "reviews": "Reviews that are due",
     "recalls": "Recalls to follow up",
 }
 FIRST: Final = {"refills": "Pumps to refill first", "alerts": "Alerts, pain and reviews first"}

@@ -181,8 +181,8 @@ def test_empty_lists_say_what_to_do(nurse, visit):
         in visitor.page("/worklist?due=30").text
     )
     assert page.within("nothing-else") == (
-        "Nothing else: 0 other open alerts, 0 alerts about pain, 0 reviews due, 0 refill visits to complete, "
-        "0 pumps without a refill date, 0 silent devices, 0 tasks overdue, 0 recalls to follow up."
+        "Nothing else: 0 other open alerts, 0 alerts about pain, 0 refill visits to complete, "
+        "0 pumps without a refill date, 0 silent devices, 0 tasks overdue, 0 reviews due, 0 recalls to follow up."
     )
 
 

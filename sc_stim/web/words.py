@@ -303,7 +303,7 @@ ROLE: Final = {
     "admin": "Administrator",
 }
 
-ACRONYMS: Final = frozenset({"mri", "ct", "emg", "cbt", "eri", "eos", "nrs", "ecap"})
+ACRONYMS: Final = frozenset({"mri", "ct", "emg", "cbt", "eri", "eos", "nrs", "ecap", "json", "udi"})
 
 
 _IN_DETAIL: Final = {**PAIN_FINDING, **TIER, **NEXT_STEP, **CLOCK}

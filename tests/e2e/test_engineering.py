@@ -73,7 +73,7 @@ def test_quarantine_is_looked_through_and_tried_again(
     page.get_by_role("link", name="Quarantine").click()
     look(page, request, "quarantine")
 
-    page.get_by_role("button", name="Try all again: Not json").click()
+    page.get_by_role("button", name="Try all again: Not JSON").click()
     expect(page.locator("#progress")).to_contain_text("2 of 2 tried")
     expect(page.locator("#progress")).to_contain_text("2 still refused")
     look(page, request, "quarantine-progress")

@@ -46,7 +46,7 @@ def test_messages_are_listed_by_reason_and_device(pump, engineer):
 
     page = engineer.page("/quarantine")
     assert len(page.texts("tr")) == 4
-    assert page.text.index("2 Bad field") < page.text.index("1 Not json")
+    assert page.text.index("2 Bad field") < page.text.index("1 Not JSON")
     assert "Strange" not in page.text
     assert len(engineer.page("/quarantine?reason=bad_field").texts("tr")) == 3
     assert len(engineer.page(f"/quarantine?reason=bad_field&device={pump.public_id}").texts("tr")) == 2

@@ -58,11 +58,7 @@ class FillSheet:
 @pages.get("/fills/<uuid:public_id>", endpoint="fill")
 @requires("fills.read")
 def show(public_id: uuid.UUID) -> str:
-    fill, pump = find_fill(public_id)
-    shown = _page(fill, pump, None)
-    record_about(db.session(), actor(), "device.fills", pump, {"fill": str(public_id)}, at=page.at())
-    db.session.commit()
-    return shown
+    return _viewed(*find_fill(public_id), None)
 
 
 @pages.post("/fills/<uuid:public_id>/confirm", endpoint="confirm_fill")
@@ -92,7 +88,7 @@ def confirm(public_id: uuid.UUID) -> Response | tuple[str, int]:
         except Conflict as conflict:
             db.session.rollback()
             form.refuse("email", f"{str(conflict)[:1].upper()}{str(conflict)[1:]}.")
-    return _page(fill, pump, form), 422
+    return _viewed(fill, pump, form), 422
 
 
 @pages.get("/pumps/<uuid:public_id>/fills", endpoint="fills")
@@ -173,6 +169,14 @@ def _second_person(form: Form) -> Actor | None:
         form.refuse("email", "The second person has to be a nurse or a clinician.")
         return None
     return Actor(user.clinic_id, str(user.public_id), key, user.id)
+
+
+def _viewed(fill: Fill, pump: Device, form: Form | None) -> str:
+    """The page, and that it was seen."""
+    shown = _page(fill, pump, form)
+    record_about(db.session(), actor(), "device.fills", pump, {"fill": str(fill.public_id)}, at=page.at())
+    db.session.commit()
+    return shown
 
 
 def _page(fill: Fill, pump: Device, form: Form | None) -> str:

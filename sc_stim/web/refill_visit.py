@@ -1,7 +1,6 @@
 """The page of a refill visit: what is expected before the needle goes in, and the form that puts it on record."""
 
 import datetime as dt
-import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -73,10 +72,7 @@ def show(public_id: uuid.UUID) -> str:
         if visit.wrong
         else visit_form.new(visit.pump, visit.fills[-1] if visit.fills else None, visit.setting, local)
     )
-    shown = _page(visit, form)
-    record_about(db.session(), actor(), "device.visit", visit.pump, at=page.at())
-    db.session.commit()
-    return shown
+    return _viewed(visit, form)
 
 
 @pages.post("/pumps/<uuid:public_id>/visit/check", endpoint="check_visit")
@@ -84,12 +80,8 @@ def show(public_id: uuid.UUID) -> str:
 def check(public_id: uuid.UUID) -> tuple[str, int]:
     """The form again, with what the volumes typed so far show. Nothing is kept."""
     visit, form = _visit(public_id, request.form.get("replaces", "")), Form(request.form)
-    visit_form.read_volumes(form)
-    form.errors.pop("filled_ml", None) if not form["filled_ml"] else None
-    shown = _page(visit, form, checked=True)
-    record_about(db.session(), actor(), "device.visit", visit.pump, at=page.at())
-    db.session.commit()
-    return shown, 422 if form.errors else 200
+    visit_form.read_volumes(form, filled=False)
+    return _viewed(visit, form, checked=True), 422 if form.errors else 200
 
 
 @pages.post("/pumps/<uuid:public_id>/visit", endpoint="record_visit")
@@ -110,13 +102,12 @@ def record(public_id: uuid.UUID) -> Response | tuple[str, int]:
         except Conflict as conflict:
             db.session.rollback()
             form.refuse("at", f"{str(conflict)[:1].upper()}{str(conflict)[1:]}.")
-    return _page(visit, form), 422
+    return _viewed(visit, form), 422
 
 
 def _recorded(visit: Visit, form: Form, values: dict[str, Any]) -> Response:
-    key = form.id("key", "the form") or uuid.uuid4()
-    subject = hashlib.sha256(str(visit.pump.public_id).encode()).digest()
-    kept, first = idempotency.claim(db.session(), g.user.id, f"visit:{key}", subject, at=page.at())
+    key = f"visit:{visit.pump.public_id}:{form.id('key', 'the form') or uuid.uuid4()}"
+    kept, first = idempotency.claim(db.session(), g.user.id, key, b"", at=page.at())
     if first:
         replaces = visit.wrong.public_id if visit.wrong else None
         fill = refilling.record_fill(db.session(), actor(), visit.pump, values, replaces, at=page.at())
@@ -140,7 +131,15 @@ def _visit(public_id: uuid.UUID, replaces: str) -> Visit:
     return Visit(pump, wrong or abort(404))
 
 
-def _page(visit: Visit, form: Form, *, checked: bool = False) -> str:
+def _viewed(visit: Visit, form: Form, *, checked: bool = False) -> str:
+    """The page, and that it was seen."""
+    shown = _page(visit, form, checked)
+    record_about(db.session(), actor(), "device.visit", visit.pump, at=page.at())
+    db.session.commit()
+    return shown
+
+
+def _page(visit: Visit, form: Form, checked: bool) -> str:
     pump, setting = visit.pump, visit.setting
     moment = Form({"at": form["at"]}).moment("at", "", page.zone()) or page.at()
     before = [row for row in visit.fills if row.at < moment]

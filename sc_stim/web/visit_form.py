@@ -105,15 +105,15 @@ def read(form: Form, zone: ZoneInfo, wrong: Fill | None = None) -> dict[str, Any
     return values | ({"bridge": bridge} if bridge else {})
 
 
-def read_volumes(form: Form) -> dict[str, float | None]:
-    """In mL; None where nothing was measured."""
+def read_volumes(form: Form, *, filled: bool = True) -> dict[str, float | None]:
+    """In mL; None where nothing was measured. filled: something has to have been filled in."""
 
     def volume(field: str, name: str, *, needed: bool = False) -> float | None:
         return form.number(field, name, unit="mL", least=0, most=MOST_ML, needed=needed)
 
     return {
         "aspirated_ml": volume("aspirated_ml", "The aspirated volume"),
-        "filled_ml": volume("filled_ml", "The filled volume", needed=True),
+        "filled_ml": volume("filled_ml", "The filled volume", needed=filled),
         "measured_after_ml": volume("measured_after_ml", "The volume measured after filling"),
     }
 

@@ -44,7 +44,7 @@ class Drag {
     this.asked = this.ask()
   }
 
-  // Which days are not offered, and why: dimmed, with the reason on the day.
+  // Which days are not offered: dimmed, and the one under the pointer says why.
   async ask() {
     try {
       const answer = await fetch(this.visit.dataset.days)
@@ -71,7 +71,11 @@ class Drag {
       target?.classList.add("target")
       this.target = target
     }
-    this.day = day
+    if (day !== this.day) {
+      this.day?.classList.remove("over")
+      day?.classList.add("over")
+      this.day = day
+    }
   }
 
   async drop(event) {
@@ -99,6 +103,7 @@ class Drag {
     this.stop.abort()
     this.moving = false
     this.target?.classList.remove("target")
+    this.day?.classList.remove("over")
     this.visit.style.transform = ""
     this.visit.classList.remove("dragged")
     calendar.classList.remove("dragging")

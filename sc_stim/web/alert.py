@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flask import abort, current_app, flash, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
@@ -17,7 +17,7 @@ from sc_stim.clinical.alert_lifecycle import Event, State, next_state
 from sc_stim.clinical.refusal import Refused
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.models import Alert, AlertEntry, Message, User, alert_list
+from sc_stim.models import Alert, AlertEntry, Device, Message, User, alert_list
 from sc_stim.models.scope import find
 from sc_stim.web import page, triage
 from sc_stim.web.blueprint import pages
@@ -251,19 +251,16 @@ def _about(alert: Alert) -> list[tuple[str, str]]:
     ways = []
     if alert.patient:
         ways.append(("The patient", url_for("web.patient", public_id=alert.patient.public_id)))
-        ways.append(
-            ("Other alerts of the patient", url_for("web.alerts", patient=alert.patient.public_id)),
-        )
-    if alert.device and "web.device" in current_app.view_functions:
+        of_patient = url_for("web.alerts", patient=alert.patient.public_id)
+        ways.append(("Other alerts of the patient", of_patient))
+    if alert.device:
         ways.append(("The device", url_for("web.device", public_id=alert.device.public_id)))
-    if _about_refill(alert) and "web.refill_visit" in current_app.view_functions:
-        ways.append(("The refill visit", url_for("web.refill_visit", public_id=alert.device.public_id)))  # type: ignore[union-attr]
+        if _about_refill(alert, alert.device):
+            ways.append(("The refill visit", url_for("web.refill_visit", public_id=alert.device.public_id)))
     return ways
 
 
-def _about_refill(alert: Alert) -> bool:
+def _about_refill(alert: Alert, device: Device) -> bool:
     return (
-        alert.device is not None
-        and alert.device.kind == "pump"
-        and alert.condition in ABOUT_REFILLS | reconciliation.flag_severities().keys()
+        device.kind == "pump" and alert.condition in ABOUT_REFILLS | reconciliation.flag_severities().keys()
     )

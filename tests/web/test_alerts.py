@@ -448,3 +448,24 @@ def test_the_number_of_statements_does_not_grow_with_the_list(visit, statements)
         visitor.page("/alerts")
 
     assert len(many) == len(few) <= 14
+
+
+def test_an_alert_leads_to_its_patient_its_device_and_its_refill(nurse, visit):
+    patient = builders.create_patient(clinic=nurse.clinic)
+    pump = builders.create_pump(patient=patient)
+    due = builders.create_alert(patient=patient, device=pump, condition="refill_due")
+    pain = builders.create_alert(patient=patient, condition="pain_rise")
+    visitor = visit(nurse)
+
+    def ways(alert: Alert) -> dict[str, str]:
+        page = visitor.page(f"/alerts/{alert.public_id}")
+        more = next(nav for nav in page.all("nav") if nav.get("aria-label") == "More about it")
+        return {text(link): link.get("href", "") for link in more.iter("a")}
+
+    assert ways(due) == {
+        "The patient": f"/patients/{patient.public_id}",
+        "Other alerts of the patient": f"/alerts?patient={patient.public_id}",
+        "The device": f"/devices/{pump.public_id}",
+        "The refill visit": f"/pumps/{pump.public_id}/visit",
+    }
+    assert set(ways(pain)) == {"The patient", "Other alerts of the patient"}

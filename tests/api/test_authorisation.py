@@ -144,6 +144,7 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
         "resources": resource,
         "appointments": create_appointment(pump=create_pump(patient=patient), resource=resource),
         "calendar-feeds": create_calendar_feed(by=nurse, token=str(clinic.public_id)),
+        "feeds": create_calendar_feed(by=nurse, token=f"{clinic.public_id} page"),
         "patients": patient,
         "treatments": treatment,
         "assessments": assessment,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sc_stim.clinical.alarms import Severity
 from sc_stim.clinical.therapy_health import DeviceHistory, Finding, Judgement, judge_therapy, shipped_rules
 from sc_stim.models import Alert, CareTask, Clinic, Device, DeviceState
+from sc_stim.models.base import among
 from sc_stim.models.care_task import IMPEDANCE_REMEASURE, MRI_CHECK
 from sc_stim.tasks.upkeep import begin_slot
 from sc_stim.tasks.work import Subjects
@@ -35,7 +36,7 @@ def ask_after_news(session: Session, subjects: Subjects, at: dt.datetime) -> Non
 
 def judge_silent_therapy(session: Session, subjects: Subjects, at: dt.datetime) -> Mapping[int, dt.datetime]:
     """Keep the alerts and findings of these devices. What they are judged by lies in their reports alone."""
-    wanted = select(Device).where(Device.id.in_(subjects), Device.in_use).order_by(Device.id)
+    wanted = select(Device).where(among(session, Device.id, subjects), Device.in_use).order_by(Device.id)
     devices = session.scalars(wanted).all()
     histories = therapy_histories(session, devices, at)
     told = _told(session, [device.id for device in devices])
@@ -125,7 +126,9 @@ def _condition(device: Device, finding: Finding, known: Iterable[Alert]) -> aler
 
 
 def _told(session: Session, ids: list[int]) -> Told:
-    statement = select(Alert).where(Alert.device_id.in_(ids), Alert.condition.in_(shipped_rules().conditions))
+    statement = select(Alert).where(
+        among(session, Alert.device_id, ids), Alert.condition.in_(shipped_rules().conditions)
+    )
     found: Told = defaultdict(list)
     for alert in session.scalars(statement.order_by(Alert.since, Alert.id)):
         found[alert.device_id, alert.condition].append(alert)
@@ -134,7 +137,9 @@ def _told(session: Session, ids: list[int]) -> Told:
 
 def _open_remeasurements(session: Session, ids: list[int]) -> dict[int, CareTask]:
     statement = select(CareTask).where(
-        CareTask.device_id.in_(ids), CareTask.kind == IMPEDANCE_REMEASURE, CareTask.closed_at.is_(None)
+        among(session, CareTask.device_id, ids),
+        CareTask.kind == IMPEDANCE_REMEASURE,
+        CareTask.closed_at.is_(None),
     )
     return {task.device_id: task for task in session.scalars(statement)}
 

@@ -16,7 +16,7 @@ from sc_stim.clinical.conditions import MRI_CHECK as CHECK_CONDITION
 from sc_stim.clinical.conditions import MRI_MODE, Conditions
 from sc_stim.devices.catalogue import MriRule, UnknownModel, find_model, mri_rule
 from sc_stim.models import CareTask, CareTaskEntry, Device
-from sc_stim.models.base import new_public_id
+from sc_stim.models.base import among, new_public_id
 from sc_stim.models.care_task import MRI_CHECK
 from sc_stim.workflows import outbox
 from sc_stim.workflows.audit import Actor
@@ -52,7 +52,9 @@ def follow_scans(
 
 def end_of_explanted(session: Session, device_ids: Collection[int], at: dt.datetime) -> None:
     """Nothing is to be done about a device that is out."""
-    explanted = select(Device.id).where(Device.id.in_(device_ids), Device.explanted_on.is_not(None))
+    explanted = select(Device.id).where(
+        among(session, Device.id, device_ids), Device.explanted_on.is_not(None)
+    )
     statement = select(CareTask).where(CareTask.device_id.in_(explanted), CareTask.closed_at.is_(None))
     for task in session.scalars(statement.order_by(CareTask.id)):
         close(session, task, EXPLANTED, None, at)
@@ -66,7 +68,7 @@ def recorded_interrogations(
         select(CareTask.device_id, CareTaskEntry.performed_at)
         .join(CareTask, CareTask.id == CareTaskEntry.task_id)
         .where(
-            CareTask.device_id.in_(device_ids),
+            among(session, CareTask.device_id, device_ids),
             CareTaskEntry.event == INTERROGATION,
             CareTaskEntry.performed_at.is_not(None),
         )
@@ -157,7 +159,9 @@ def open_check(
 
 def _open_tasks(session: Session, device_ids: Collection[int]) -> dict[int, CareTask]:
     statement = select(CareTask).where(
-        CareTask.device_id.in_(device_ids), CareTask.kind == MRI_CHECK, CareTask.closed_at.is_(None)
+        among(session, CareTask.device_id, device_ids),
+        CareTask.kind == MRI_CHECK,
+        CareTask.closed_at.is_(None),
     )
     return {task.device_id: task for task in session.scalars(statement)}
 

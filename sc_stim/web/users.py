@@ -33,7 +33,13 @@ def show_all() -> str:
 @requires("users.manage")
 def export() -> Response:
     rows = [
-        (user.name, user.email, words.say(words.ROLE, user.role), "yes" if user.active else "no", user.created_at)
+        (
+            user.name,
+            user.email,
+            words.say(words.ROLE, user.role),
+            "yes" if user.active else "no",
+            user.created_at,
+        )
         for user in db.session.scalars(_users())
     ]
     audit.record(db.session(), actor(), "user.export", at=page.at())

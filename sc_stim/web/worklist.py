@@ -20,8 +20,9 @@ from sc_stim.web.exports import csv_answer
 from sc_stim.web.worklist_view import FIRST, LANES, ORDERS, WINDOWS_DAYS, View, facets, narrow
 from sc_stim.workflows import audit, refill_visit
 
-MOST_REFILLS: Final = 100
-MOST_PER_LANE: Final = 50
+MOST_REFILLS: Final = 60
+MOST_PER_LANE: Final = 20
+MOST_ALONE: Final = 200  # of a lane that is shown alone
 MOST_IN_FILE: Final = 5000
 STALE_AFTER: Final = dt.timedelta(hours=26)  # forecasts are made anew at least every night
 # What stands in the wide column, by what the view begins with; the other lanes stand beside it.
@@ -116,7 +117,8 @@ def _page(text: str) -> str:
     view = _view(saved)
     sought = view.sought(text)
     due = _due(view, sought)
-    lanes = {lane: _rows(lane, sought, MOST_PER_LANE) for lane in LANES if lane != "refills"}
+    limit = MOST_ALONE if view.lane else MOST_PER_LANE
+    lanes = {lane: _rows(lane, sought, limit) for lane in LANES if lane != "refills"}
     main, side, empty = _places(view, lanes)
     values = {
         "view": view,
@@ -133,7 +135,7 @@ def _page(text: str) -> str:
         "usual": View.read({}, g.user.role),
         "acts": _acts(),
         "day_of": day_of,
-        "limit": MOST_PER_LANE,
+        "limit": limit,
     }
     shown = page.render("worklist.html", **values)
     seen = {patient for rows in values["lanes"].values() for patient in _seen(rows)}
@@ -168,7 +170,8 @@ def _due(view: View, sought: Sought) -> Due:
     last = until[view.due_within]
     ids = [row.device_id for row in passing if row.refill_by <= last]
     within = [row for row in rows if row.refill_by <= last]
-    return Due(windows, facets(view, within), len(ids), _refills(ids[:MOST_REFILLS]), ids)
+    most = MOST_ALONE if view.lane == "refills" else MOST_REFILLS
+    return Due(windows, facets(view, within), len(ids), _refills(ids[:most]), ids)
 
 
 def _refills(device_ids: Sequence[int]) -> list[Refill]:

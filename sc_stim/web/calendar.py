@@ -140,7 +140,7 @@ def download() -> Response:
     return csv_answer("visits", header, rows)
 
 
-@pages.get("/calendar/book", endpoint="choose_pump")
+@pages.get("/calendar-book", endpoint="choose_pump")
 @requires("appointments.book")
 def choose_pump() -> str:
     """For which pump the time `?day=` and `?slot=` is: those due, the most urgent first."""

@@ -22,13 +22,13 @@ from sc_stim.workflows.refusals import Conflict
 EVERYBODY: Final = "all"
 
 
-@pages.get("/calendar/feeds", endpoint="calendar_feeds")
+@pages.get("/calendar-feeds", endpoint="calendar_feeds")
 @requires(calendar_feed.ACTION)
 def show() -> str:
     return _page()
 
 
-@pages.post("/calendar/feeds", endpoint="create_calendar_feed")
+@pages.post("/calendar-feeds", endpoint="create_calendar_feed")
 @requires(calendar_feed.ACTION)
 def create() -> str | tuple[str, int]:
     """Answers with the address at once: it is nowhere to be read again."""
@@ -49,7 +49,7 @@ def create() -> str | tuple[str, int]:
     return shown
 
 
-@pages.post("/calendar/feeds/<uuid:public_id>/revoke", endpoint="revoke_calendar_feed")
+@pages.post("/calendar-feeds/<uuid:public_id>/revoke", endpoint="revoke_calendar_feed")
 @requires(calendar_feed.ACTION)
 def revoke(public_id: uuid.UUID) -> Response:
     feed: CalendarFeed = find(db.session, CalendarFeed, actor().clinic_id, public_id) or abort(404)

@@ -84,7 +84,7 @@ def event_of(page: Page, address: str) -> Event:
 
 
 def make_feed(page: Page) -> str:
-    page.goto("/calendar/feeds")
+    page.goto("/calendar-feeds")
     page.get_by_role("button", name="Make the feed").click()
     return page.locator("#feed-address").inner_text()
 
@@ -191,7 +191,7 @@ def test_the_calendar_on_every_screen(
         ("calendar-week", "/calendar"),
         ("calendar-month", "/calendar?view=month&on=2026-11-23"),
         ("visit", f"/appointments/{visit.public_id}"),
-        ("choose-pump", "/calendar/book?day=2026-11-25"),
+        ("choose-pump", "/calendar-book?day=2026-11-25"),
     ):
         page.goto(path)
         look(page, request, name)

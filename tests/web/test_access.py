@@ -21,8 +21,8 @@ WHO_MAY = {
     ALERT: CARE,
     "/alerts/burden": CARE,
     "/calendar": CARE,
-    "/calendar/book": CARE,
-    "/calendar/feeds": CARE,
+    "/calendar-book": CARE,
+    "/calendar-feeds": CARE,
     "/pumps/{pump}/book": CARE,
     "/appointments/{visit}": CARE,
     "/pumps/{pump}/visit": CARE,
@@ -77,7 +77,7 @@ FORMS = (
     | {f"/tasks/{{task}}/{act}": CARE for act in ("interrogation", "done")}
     | {"/quarantine/replay": {"engineer"}, "/quarantine/{message}/replay": {"engineer"}}
     | {"/pumps/{pump}/book": CARE, "/appointments/{visit}/change": CARE, "/appointments/{visit}/cancel": CARE}
-    | {"/calendar/feeds": CARE, "/calendar/feeds/{feed}/revoke": CARE}
+    | {"/calendar-feeds": CARE, "/calendar-feeds/{feed}/revoke": CARE}
     | {"/pumps/{pump}/visit": CARE, "/pumps/{pump}/visit/check": CARE, "/fills/{fill}/confirm": CARE}
 )
 FORMS |= (

@@ -168,7 +168,7 @@ def test_an_empty_time_leads_to_the_pumps_that_are_due_and_from_there_to_this_ti
 
     assert [one.get("value") for one in page.all("input") if one.get("checked") is not None] == ["2026-12-03"]
     assert slot(room) in [one.get("value") for one in page.all("option") if one.get("selected") is not None]
-    late = visitor.page("/calendar/book?day=2026-12-10")
+    late = visitor.page("/calendar-book?day=2026-12-10")
     assert "after its refill-by date" in late.text
     builders.create_appointment(pump=pump, resource=room)
     assert "has its visit" in visitor.page(empty).text
@@ -240,7 +240,7 @@ def test_nothing_of_another_clinic_is_in_the_calendar(nurse, room, pump, visit):
     for path in (
         WEEK,
         "/calendar?view=month&on=2026-12-03",
-        "/calendar/book?day=2026-12-03",
+        "/calendar-book?day=2026-12-03",
         "/calendar.csv?on=2026-12-03",
     ):
         answer = stranger.file(path)
@@ -253,30 +253,30 @@ def test_nothing_of_another_clinic_is_in_the_calendar(nurse, room, pump, visit):
 def test_a_feed_shows_its_address_once_and_answers_until_it_is_revoked(nurse, room, pump, visit):
     builders.create_appointment(pump=pump, resource=room)
     visitor = visit(nurse)
-    assert "No feed has been made yet." in visitor.page("/calendar/feeds").text
+    assert "No feed has been made yet." in visitor.page("/calendar-feeds").text
 
-    page = visitor.submitted("/calendar/feeds", resource="all")
+    page = visitor.submitted("/calendar-feeds", resource="all")
     address = page.within("feed-address")
     assert address.startswith("http://localhost/calendar/")
-    assert address not in visitor.page("/calendar/feeds").html
+    assert address not in visitor.page("/calendar-feeds").html
     path = address.removeprefix("http://localhost")
     (event,) = Calendar.from_ical(visit(None).get(path).text).walk("VEVENT")
     assert event["SUMMARY"] == "Refill visit"
 
     feed = db.session.scalars(select(CalendarFeed)).one()
-    page = visitor.done(f"/calendar/feeds/{feed.public_id}/revoke")
+    page = visitor.done(f"/calendar-feeds/{feed.public_id}/revoke")
     assert "The feed is revoked" in page.text
     assert "revoked Mon 23 Nov 2026" in page.text
     assert visit(None).get(path).status_code == 404
-    assert "revoked before" in visitor.done(f"/calendar/feeds/{feed.public_id}/revoke").text
+    assert "revoked before" in visitor.done(f"/calendar-feeds/{feed.public_id}/revoke").text
 
 
 def test_a_feed_with_names_says_that_it_has_them(nurse, room, pump, visit):
     builders.create_appointment(pump=pump, resource=room)
     visitor = visit(nurse)
-    visitor.page("/calendar/feeds")
+    visitor.page("/calendar-feeds")
 
-    page = visitor.submitted("/calendar/feeds", resource=str(room.public_id), shows_names="1")
+    page = visitor.submitted("/calendar-feeds", resource=str(room.public_id), shows_names="1")
 
     assert "with patients' names" in page.text
     assert text(page.all("tbody")[0]).startswith("Room 1 shown")
@@ -287,9 +287,9 @@ def test_a_feed_with_names_says_that_it_has_them(nurse, room, pump, visit):
 def test_a_feed_of_a_room_of_another_clinic_is_refused(nurse, visit):
     theirs = builders.create_resource(clinic=builders.create_clinic())
     visitor = visit(nurse)
-    visitor.page("/calendar/feeds")
+    visitor.page("/calendar-feeds")
 
-    page = visitor.submitted("/calendar/feeds", 422, resource=str(theirs.public_id))
+    page = visitor.submitted("/calendar-feeds", 422, resource=str(theirs.public_id))
 
     assert "Choose whose visits from the list." in page.text
     assert db.session.scalars(select(CalendarFeed)).all() == []

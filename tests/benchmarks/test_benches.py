@@ -71,13 +71,20 @@ def test_everybody_is_judged_in_a_night_and_then_some_by_themselves(stand: Stand
     assert night["sample_statements"] > night["score_statements"] > 10
 
 
+def test_the_therapy_of_stimulators_is_judged_by_itself(stand: Stand) -> None:
+    figures = keyed(sweep.therapy(stand, 5))
+    assert figures["therapy_cpu_ms"].median > 0
+    assert figures["therapy_statements"].median > 5
+
+
 def test_the_growth_is_that_from_the_smallest_night_to_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
     def night(_stand: object, pumps: int) -> dict[str, float]:
         rest = dict.fromkeys(NIGHT, 1.0)
         return rest | {"seconds": pumps * 0.2, "cpu_s": pumps * 0.1 + 5}
 
     monkeypatch.setattr(sweep, "night", night)
-    figures = keyed(sweep.measure(Mock(), sweep.Size((10, 20, 40))))
+    monkeypatch.setattr(sweep, "therapy", lambda *_: iter(()))
+    figures = keyed(sweep.measure(Mock(), sweep.Size((10, 20, 40), stimulators=1)))
     assert [figures[f"{number}_seconds"].runs for number in (10, 20, 40)] == [(2,), (4,), (8,)]
     assert figures["growth_seconds"].runs == (4,)
     assert figures["growth_cpu_s"].runs == (1.5,)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CTE, ColumnElement, and_, column, func, select, values
+from sqlalchemy import ARRAY, CTE, ColumnElement, and_, column, func, select, type_coerce, values
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sc_stim.models.base import UtcDateTime
@@ -73,7 +74,8 @@ def sample_series(session: Session, device_id: int, kind: str, edges: list[Bucke
     fields: list[ColumnElement[Any]] = [func.count(sample.seq).label("samples")]
     fields += [func.sum(getattr(sample, name)).label(name) for name in SUMS[kind]]
     fields += [func.avg(getattr(sample, name)).label(name) for name in MEANS[kind]]
-    fields += [_newest(sample, name, within, bucket).label(name) for name in NEWEST[kind]]
+    newest = _newest_by_array if session.get_bind().dialect.name == "postgresql" else _newest
+    fields += [newest(sample, name, within, bucket).label(name) for name in NEWEST[kind]]
     rows = _rows(session, bucket, within, fields, sample)
     return [{name: row.pop(name) for name in ("from", "to", "samples")} | {"readings": row} for row in rows]
 
@@ -123,6 +125,16 @@ def _newest(sample: Sample, name: str, within: ColumnElement[bool], bucket: CTE)
     field: InstrumentedAttribute[Any] = getattr(sample, name)
     newest = select(field).where(within, field.is_not(None)).order_by(sample.measured_at.desc()).limit(1)
     return newest.correlate(bucket).scalar_subquery()
+
+
+def _newest_by_array(
+    sample: Sample, name: str, within: ColumnElement[bool], bucket: CTE
+) -> ColumnElement[Any]:
+    """The same in the one pass over the samples that the sums need anyway: PostgreSQL can order within a group."""
+    field: InstrumentedAttribute[Any] = getattr(sample, name)
+    in_order = aggregate_order_by(field, sample.measured_at.desc())
+    told = func.array_agg(in_order, type_=ARRAY(field.type)).filter(field.is_not(None))
+    return type_coerce(told, ARRAY(field.type))[1]
 
 
 def _rows(

@@ -223,7 +223,7 @@ def test_what_is_not_known_of_a_patient_is_said(nurse, visit):
     assert shown["Telephone"] == "no telephone number"
     assert shown["Catheter tip"] == "not known"
     assert shown["In the pump"] == "no drug on record volume not reported"
-    assert shown["Refill by"] .startswith("The first forecast has not been made yet.")
+    assert shown["Refill by"].startswith("The first forecast has not been made yet.")
     assert page.texts("dd").count("no setting on record") == 2
     assert page.texts("dd").count("nothing yet") == 2
     assert "No value in this time." in page.text

@@ -129,6 +129,9 @@ def upgrade() -> None:
             ["device_id", "measured_at", "boluses"],
             unique=False,
         )
+        batch_op.create_index(
+            "ix_pump_sample_device_id_state_measured_at", ["device_id", "state", "measured_at"], unique=False
+        )
 
     op.create_table(
         "quarantine",
@@ -183,6 +186,11 @@ def upgrade() -> None:
     with op.batch_alter_table("stimulator_sample", schema=None) as batch_op:
         batch_op.create_index(
             "ix_stimulator_sample_device_id_measured_at", ["device_id", "measured_at"], unique=False
+        )
+        batch_op.create_index(
+            "ix_stimulator_sample_device_id_state_measured_at",
+            ["device_id", "state", "measured_at"],
+            unique=False,
         )
 
     op.create_table(
@@ -1385,6 +1393,7 @@ def downgrade() -> None:
 
     op.drop_table("work_item")
     with op.batch_alter_table("stimulator_sample", schema=None) as batch_op:
+        batch_op.drop_index("ix_stimulator_sample_device_id_state_measured_at")
         batch_op.drop_index("ix_stimulator_sample_device_id_measured_at")
 
     op.drop_table("stimulator_sample")
@@ -1393,6 +1402,7 @@ def downgrade() -> None:
 
     op.drop_table("quarantine")
     with op.batch_alter_table("pump_sample", schema=None) as batch_op:
+        batch_op.drop_index("ix_pump_sample_device_id_state_measured_at")
         batch_op.drop_index("ix_pump_sample_device_id_measured_at_boluses")
 
     op.drop_table("pump_sample")

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from flask import Response, stream_with_context
+from flask import Response
 
 from sc_stim.web import page
 
@@ -15,8 +15,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_answer(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """A download named `name`-2026-11-22.csv, written while it is read. Whoever calls this puts it on record first."""
-    answer = Response(stream_with_context(_lines(header, rows)), mimetype="text/csv")
+    """A download named `name`-2026-11-22.csv. Whoever calls this puts it on record."""
+    answer = Response("".join(_lines(header, rows)), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{page.today().isoformat()}.csv"'
     return answer
 

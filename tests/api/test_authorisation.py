@@ -17,7 +17,7 @@ from sc_stim import guard
 from sc_stim.access import ACTIONS, PUBLIC, ROLES, SIGNED_IN, allowed, requires
 from sc_stim.api.openapi import example
 from sc_stim.extensions import db
-from sc_stim.models import Assessment, Clinic, Treatment, User
+from sc_stim.models import Assessment, Clinic, SavedView, Treatment, User
 from tests.apps import both_databases, openapi
 from tests.builders import (
     AT,
@@ -126,8 +126,9 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
     common = {"clinic_id": clinic.id, "patient_id": patient.id, "created_at": AT}
     treatment = Treatment(**common, kind="medication", started_on=AT.date())
     assessment = Assessment(**common, kind="mri", performed_on=AT.date(), finding="stenosis")
-    db.session.add_all([treatment, assessment])
     nurse = create_user(clinic=clinic, role="nurse")
+    view = SavedView(clinic_id=clinic.id, user_id=nurse.id, name="Mine", query={}, created_at=AT)
+    db.session.add_all([treatment, assessment, view])
     resource = create_resource(clinic=clinic)
     db.session.commit()
     contact = create_contact(clinic=clinic)
@@ -154,6 +155,7 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
         "pain-scores": create_pain_score(patient=patient),
         "alerts": create_alert(patient=patient, device=pump),
         "tasks": create_care_task(device=pump),
+        "views": view,
         "quarantine": create_quarantine(clinic=clinic),
     }
     return clinic, {kind: row.public_id for kind, row in rows.items()}

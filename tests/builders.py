@@ -266,7 +266,9 @@ def create_review(*, patient: Patient, by: User | None = None, **values: Any) ->
     )  # fmt: skip
 
 
-def create_recall(*, clinic: Clinic | None = None, text: str = "Model: Example Pump", **values: Any) -> Recall:
+def create_recall(
+    *, clinic: Clinic | None = None, text: str = "Model: Example Pump", **values: Any
+) -> Recall:
     """A recall with its list, not yet matched against any device."""
     clinic = clinic or create_clinic()
     by = create_user(clinic=clinic, role="nurse")

@@ -191,7 +191,9 @@ class Intake:
         passing = {"heard_at", "last_at", "times_seen", "generation", "public_id", "clock"}
         tables = {}
         for table in db.metadata.sorted_tables:
-            columns = [column for column in table.c if column.name not in passing and table.name != "heartbeat"]
+            columns = [
+                column for column in table.c if column.name not in passing and table.name != "heartbeat"
+            ]
             if columns:
                 tables[table.name] = sorted(tuple(map(str, row)) for row in self.all(select(*columns)))
         return tables

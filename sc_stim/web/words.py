@@ -141,7 +141,13 @@ MESSAGE_STATE: Final = {
     "cancelled": "Not sent: no longer needed",
 }
 
-CHANNEL: Final = {"email": "E-mail", "sms": "SMS", "push": "Push", "webhook": "Another system", "operator": "Operator"}
+CHANNEL: Final = {
+    "email": "E-mail",
+    "sms": "SMS",
+    "push": "Push",
+    "webhook": "Another system",
+    "operator": "Operator",
+}
 
 # What the burden of alerts is held against.
 BURDEN_AIM: Final = {
@@ -198,7 +204,12 @@ WORK: Final = {
     "recall": "Matches against recalls",
 }
 
-MESSAGE_KIND: Final = {"alert": "an alert", "test": "a test", "outage": "the system itself", "reminder": "a visit"}
+MESSAGE_KIND: Final = {
+    "alert": "an alert",
+    "test": "a test",
+    "outage": "the system itself",
+    "reminder": "a visit",
+}
 
 # Why a message was not delivered.
 PROBLEM: Final = {
@@ -239,7 +250,10 @@ DEVICE_STATUS: Final = {"registered": "Registered", "implanted": "Implanted", "e
 # What people may ask a device for: (name, what it does).
 COMMAND: Final = {
     "interrogate": ("Report now", "Asks the device for its newest data."),
-    "time_sync": ("Set the clock", "Tells the device the time. Asked for again after 2 minutes without an answer."),
+    "time_sync": (
+        "Set the clock",
+        "Tells the device the time. Asked for again after 2 minutes without an answer.",
+    ),
     "diary_prompt": ("Ask for a diary entry", "The patient's controller asks for a pain score."),
     "report_interval": ("Change how often it reports", "Between 10 s and 7 days."),
 }

@@ -98,6 +98,7 @@ def _newest_of_days(
     statement = (
         select(*fields, *(days.c[one.name] for one in sums))
         .join(days, (sample.device_id == days.c.device_id) & (sample.measured_at == days.c.newest_at))
+        .where(*within)  # it follows from the join, which a planner need not see
         .order_by(sample.device_id, sample.measured_at, sample.received_at.desc(), sample.seq.desc())
     )
     told = session.execute(statement)

@@ -204,6 +204,14 @@ def test_a_role_gets_through_exactly_where_the_table_allows_it(app: Flask, role:
     assert wrong == []
 
 
+# What this walk cannot find though it is the clinic's: gone by a cell before it, or another person's.
+NOT_THERE = {
+    "POST /escalation/shifts/<uuid:public_id>/remove",
+    "POST /worklist/views/<uuid:public_id>/first",
+    "POST /worklist/views/<uuid:public_id>/delete",
+}
+
+
 @pytest.mark.usefixtures("no_csrf")
 @both_databases
 def test_another_clinics_id_answers_exactly_like_one_that_never_was(app: Flask) -> None:
@@ -223,7 +231,7 @@ def test_another_clinics_id_answers_exactly_like_one_that_never_was(app: Flask) 
                     f"{cell} with another clinic's {kind}: {theirs.status_code}, {nobodys.status_code}"
                 )
         visitor = Visitor(app, create_user(clinic=clinic, role=role))
-        if visitor.visit(cell, own).status_code == 404:
+        if visitor.visit(cell, own).status_code == 404 and str(cell) not in NOT_THERE:
             wrong.append(f"{cell}: 404 for one's own")
     assert wrong == []
 

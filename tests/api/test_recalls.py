@@ -173,7 +173,7 @@ def test_what_was_finished_is_taken_up_again_with_a_reason_and_a_new_alert(
     caller = api(nurse)
     recall = caller.post("/recalls", NOTICE).json
     row = outreach(caller, recall)["N150"]
-    (alert,) = read(select(Alert).where(Alert.condition == "device_recall").limit(1))
+    (alert,) = read(select(Alert).join(Device).where(Device.serial == "N150"))
     caller.post(f"/alerts/{alert.public_id}/acknowledge")
     done = record(caller, recall, row, state="action_done").json
     assert alerts()[0] == ("N150", "medium", "closed")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -129,7 +130,7 @@ def test_nothing_is_lost_on_a_hostile_network(mosquitto: Mosquitto, accounts: Ac
         fleet = Fleet(cohort, mosquitto.url, accounts(cohort), samples=0, resend_after_s=0.2)
         fleet.run(until(never))
     assert set(clinic.stored) == set(fleet.generated)
-    assert min(clinic.stored.values()) >= 2
+    assert median(clinic.stored.values()) == 3, "the last copies may come when nobody listens any more"
     assert clinic.conflicts == []
 
 

@@ -49,6 +49,12 @@ def told_by(device_id: str, skew: dt.timedelta, now: dt.datetime) -> Iterator[Se
         at += EVERY
 
 
+def hello(sent: list[Sent], skew: dt.timedelta) -> Sent:
+    """The first sample, said at once: from then on it is known how far ahead a clock is."""
+    topic, payload = sent[0]
+    return topic, json.dumps(json.loads(payload) | {"sent_at": (clock.now() + skew).isoformat()}).encode()
+
+
 def thrice_and_out_of_order(sent: list[Sent], rng: random.Random) -> list[Sent]:
     """As a bad network does: each message three times, some overtaken by their neighbours."""
     places = [(place + rng.uniform(0, 3), message) for place, message in enumerate(sent) for _ in range(3)]
@@ -124,6 +130,9 @@ def test_late_history_is_in_order_opens_no_alert_and_changes_nothing_the_second_
         wait_until(
             lambda: ingest.log.read_bytes().count(b"ingest_connected") == 2, "ingest to have its queue"
         )
+        for (device_id, device), skew in zip(devices.items(), skews, strict=True):
+            device.send([hello(sent[device_id], skew)])
+            wait_until(lambda d=device: d.covers_up_to(0), "the first word to be stored", 30)  # type: ignore[misc]
         ingest.stop()
         run()
         once = intake.everything()

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from sc_stim.extensions import login
-from sc_stim.web import (
+from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     alert,
     alert_burden,
     alerts,
@@ -43,43 +43,6 @@ from sc_stim.web.blueprint import pages
 from sc_stim.web.errors import answer
 
 __all__ = ["answer", "install"]
-
-_VIEWS = (
-    alert,
-    alert_burden,
-    alerts,
-    audit_trail,
-    booking,
-    calendar,
-    calendar_feeds,
-    care_tasks,
-    clinic,
-    device,
-    device_acts,
-    devices,
-    emergency,
-    escalation,
-    fills,
-    live,
-    patient,
-    patient_forms,
-    patients,
-    provision,
-    quarantine,
-    recalls,
-    reference,
-    refill_visit,
-    reports,
-    reviews,
-    saved_views,
-    session,
-    staffing,
-    system,
-    timeline,
-    triage,
-    users,
-    worklist,
-)  # importing them declares them
 
 
 def install(app: Flask) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from benchmarks import results
-from benchmarks.figures import HEADS, bars, shown, table
+from benchmarks.figures import HEADS, bars, table
 from benchmarks.results import Block
 from benchmarks.stand import ROOT
 
@@ -88,7 +88,7 @@ def _judged(name: str, block: Block) -> Iterator[str]:
         above = above if more != figure.reads else more
         reads = above if more == above else f"{above}, {more}"
         if figure.target:
-            yield f"* {name}: {reads}: {shown(figure.median)} (target {figure.target}): **{figure.verdict}**"
+            yield f"* {name}: {reads}: {figure.middle} (target {figure.target}): **{figure.verdict}**"
 
 
 def _machine(blocks: Mapping[str, Block]) -> str:

@@ -50,6 +50,15 @@ class Figure:
             return ""
         return "reached" if self.target.met(self.median) else "not reached"
 
+    @property
+    def middle(self) -> str:
+        """The median as shown: with all its digits where rounding would hide that it misses its target."""
+        rounded = shown(self.median)
+        hidden = (
+            self.verdict == "not reached" and self.target is not None and rounded == shown(self.target.value)
+        )
+        return f"{self.median:.7g}" if hidden else rounded
+
     def to_json(self) -> dict[str, Any]:
         """Values as measured; the rounding is the table's."""
         target = self.target and {"value": self.target.value, "at_least": self.target.at_least}
@@ -124,7 +133,7 @@ def table(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
     """The cells of one line per figure, under HEADS."""
     return [
         (
-            figure.reads, shown(figure.median), shown(min(figure.runs)), shown(max(figure.runs)), str(len(figure.runs)),
+            figure.reads, figure.middle, shown(min(figure.runs)), shown(max(figure.runs)), str(len(figure.runs)),
             figure.unit, str(figure.target or ""), figure.verdict,
         )
         for figure in figures
@@ -135,7 +144,7 @@ def bars(figures: Iterable[Figure]) -> Table:
     """What was reached of what must be, with intervals."""
     rows = tuple(
         (
-            figure.reads, shown(figure.median),
+            figure.reads, figure.middle,
             f"{shown(figure.interval[0])} - {shown(figure.interval[1])}" if figure.interval else "",
             str(figure.target), figure.verdict,
         )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 from werkzeug.exceptions import NotFound
 
 from sc_stim import clock
-from sc_stim.access import allowed, in_clinic, requires
+from sc_stim.access import in_clinic, requires
 from sc_stim.api.http import NO_ROW, Resource, audit, find_or_404
 from sc_stim.api.paging import page, page_of
 from sc_stim.api.schemas_alerts import (
@@ -31,7 +31,7 @@ from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
 from sc_stim.failures import Invalid
 from sc_stim.guard import actor
-from sc_stim.models import Alert, User, scope
+from sc_stim.models import Alert, User, alert_list, scope
 from sc_stim.workflows import alerts as handling
 from sc_stim.workflows import burden as measuring
 from sc_stim.workflows.cause_cards import card_of_alert
@@ -168,10 +168,10 @@ def _selected(statement: Select[Any], query: dict[str, Any]) -> Select[Any]:
 
 
 def _carer(user_id: uuid.UUID) -> User:
-    user = scope.find(db.session, User, g.user.clinic_id, user_id)
-    if user is None or not user.active or not allowed(user.role, "alerts.handle"):
-        raise Invalid("user_id", "is nobody of the clinic who may handle alerts")
-    return user
+    for person in alert_list.carers(db.session(), g.user.clinic_id):
+        if person.public_id == user_id:
+            return person
+    raise Invalid("user_id", "is nobody of the clinic who may handle alerts")
 
 
 def _lock(alert_id: uuid.UUID) -> Alert:

@@ -73,3 +73,9 @@ def test_a_table_survives_its_json_form_and_puts_numbers_to_the_right() -> None:
     assert one.as_text().splitlines()[1:] == [
         "Where:", "pumps  empty  because", "20 mL    1.5  it drifts", "40 mL     12",
     ]  # fmt: skip
+
+
+def test_rounding_never_hides_that_a_target_was_missed() -> None:
+    missed = Figure("rise", "rise", "", (1.30058,), Target(1.3, at_least=False))
+    assert missed.middle == "1.30058"
+    assert Figure("rise", "rise", "", (1.2996,), Target(1.3, at_least=False)).middle == "1.30"

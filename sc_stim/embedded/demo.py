@@ -23,10 +23,11 @@ from sqlalchemy.orm import Session
 
 from sc_stim import clock
 from sc_stim.app import create_app
+from sc_stim.devices.dynsec import ingest_usernames
 from sc_stim.embedded import broker, cache, seed
 from sc_stim.embedded.supervisor import Supervisor
 from sc_stim.extensions import db
-from sc_stim.models import Device, User, WorkItem
+from sc_stim.models import Device, Heartbeat, User, WorkItem
 from sc_stim.settings import Settings, variable
 from sc_stim.tasks import upkeep
 from sc_stim.workflows import refilling
@@ -67,8 +68,9 @@ class Demo:
         valkey = cache.start(self.directory / "cache", _free_port())
         try:
             settings = self._settings(valkey.url)
-            self._prepare(settings)
-            self._start(settings)
+            app = create_app(settings)
+            self._prepare(app, settings)
+            self._start(app, settings)
             if not self._stopping:
                 self._announce(settings)
             end = None if exit_after_s is None else time.monotonic() + exit_after_s
@@ -122,9 +124,9 @@ class Demo:
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
 
-    def _prepare(self, settings: Settings) -> None:
+    def _prepare(self, app: Flask, settings: Settings) -> None:
         """Migrate; at the first start also make the clinic. In one transaction, so that it is whole or not there."""
-        app, kept = create_app(settings), self._kept()
+        kept = self._kept()
         with app.app_context():
             flask_migrate.upgrade()
             if db.session.scalar(select(func.count()).select_from(User)):
@@ -147,7 +149,7 @@ class Demo:
 
     # --- what runs ---
 
-    def _start(self, settings: Settings) -> None:
+    def _start(self, app: Flask, settings: Settings) -> None:
         """In the order of what needs what; judgements begin when the history is there to judge."""
         environment = _environment(settings)
         start = self._supervisor.start
@@ -156,14 +158,16 @@ class Demo:
         start("broker", broker.command(broker_port, database), environment)
         self._wait(lambda: _listens(broker_port), "the broker")
         start("web", _command("web"), environment)
+        begun_at = clock.now()
         start("ingest", _command("ingest"), environment)
+        self._wait(lambda: _takes_messages(app, begun_at), "ingest")  # what is sent before has nowhere to go
         start("simulators", self._simulators(settings.mqtt_url), environment)
         self._wait_for_history()
-        self._ask_for_judgements(settings)
+        _ask_for_judgements(app)
         start("worker", _command("worker", "--concurrency", "1"), environment)
         start("beat", _command("beat"), environment)
         click.echo("Judging refills and pain ...")
-        self._wait(lambda: _is_ready(self._port) and self._is_judged(settings), "the first judgements")
+        self._wait(lambda: _is_ready(self._port) and _is_judged(app), "the first judgements")
 
     def _simulators(self, mqtt_url: str) -> list[str]:
         kept = self._kept()
@@ -194,21 +198,6 @@ class Demo:
             return share == 100
 
         self._wait(arrived, "the history")
-
-    def _ask_for_judgements(self, settings: Settings) -> None:
-        """The nightly round, without waiting for the night; and what the fills of the history showed."""
-        with create_app(settings).app_context():
-            for pump in db.session.scalars(select(Device).where(Device.kind == "pump")):
-                refilling.judge_fills_after(db.session(), pump, BEFORE_ALL)
-            upkeep.ask_nightly(db.session(), clock.now())
-            db.session.commit()
-
-    def _is_judged(self, settings: Settings) -> bool:
-        """Nothing due is left."""
-        with create_app(settings).app_context():
-            owed = db.session.scalar(select(func.count()).where(WorkItem.due_at <= clock.now()))
-            db.session.rollback()
-        return owed == 0
 
     def _wait(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -263,6 +252,32 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _takes_messages(app: Flask, since: dt.datetime) -> bool:
+    """Whether every session of ingest has said since then that it is there."""
+    with app.app_context():
+        said = select(Heartbeat.name).where(Heartbeat.name.startswith("ingest"), Heartbeat.at >= since)
+        there = len(db.session.scalars(said).all())
+        db.session.rollback()
+    return there == len(ingest_usernames(seed.SHARDS))
+
+
+def _ask_for_judgements(app: Flask) -> None:
+    """The nightly round, without waiting for the night; and what the fills of the history showed."""
+    with app.app_context():
+        for pump in db.session.scalars(select(Device).where(Device.kind == "pump")):
+            refilling.judge_fills_after(db.session(), pump, BEFORE_ALL)
+        upkeep.ask_nightly(db.session(), clock.now())
+        db.session.commit()
+
+
+def _is_judged(app: Flask) -> bool:
+    """Nothing due is left."""
+    with app.app_context():
+        owed = db.session.scalar(select(func.count()).where(WorkItem.due_at <= clock.now()))
+        db.session.rollback()
+    return owed == 0
 
 
 def _is_ready(port: int) -> bool:

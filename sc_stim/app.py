@@ -7,7 +7,7 @@ import msgspec
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from sc_stim import api, failures, guard, logs, web
+from sc_stim import api, failures, guard, i18n, logs, web
 from sc_stim.extensions import csrf, db, limiter, login, migrate
 from sc_stim.settings import Settings, SettingsError, variable
 from sc_stim.tasks.celery_app import bind as bind_celery
@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> Flask:
     login.init_app(app)
     csrf.init_app(app)
     limiter.init_app(app)
+    i18n.install(app)
     app.extensions["transport"] = _transport(settings)
     bind_celery(app, settings)
     api.install(app)

@@ -11,6 +11,7 @@ import sc_stim
 from sc_stim import clock
 from sc_stim.access import allowed
 from sc_stim.extensions import db
+from sc_stim.i18n import _lazy, language
 from sc_stim.models import Clinic, User
 from sc_stim.web import dates, words
 from sc_stim.web.assets import address_of
@@ -20,24 +21,24 @@ from sc_stim.workflows.health import Part
 
 # (name, endpoint, action): the ways through the pages; a role sees those it may go. The first is its home.
 WAYS = (
-    ("Worklist", "web.worklist", "refills.read"),
-    ("Alerts", "web.alerts", "alerts.read"),
-    ("Calendar", "web.calendar", "appointments.read"),
-    ("Patients", "web.patients", "patients.read"),
-    ("Tasks", "web.tasks", "tasks.read"),
-    ("Devices", "web.devices", "devices.read"),
-    ("Recalls", "web.recalls", "recalls.read"),
-    ("Quarantine", "web.quarantine", "quarantine.read"),
-    ("Audit trail", "web.audit_trail", "audit.read"),
-    ("Clinic", "web.clinic", "clinic.manage"),
-    ("Users", "web.users", "users.manage"),
-    ("Escalation", "web.escalation", "escalation.manage"),
+    (_lazy("Worklist"), "web.worklist", "refills.read"),
+    (_lazy("Alerts"), "web.alerts", "alerts.read"),
+    (_lazy("Calendar"), "web.calendar", "appointments.read"),
+    (_lazy("Patients"), "web.patients", "patients.read"),
+    (_lazy("Tasks"), "web.tasks", "tasks.read"),
+    (_lazy("Devices"), "web.devices", "devices.read"),
+    (_lazy("Recalls"), "web.recalls", "recalls.read"),
+    (_lazy("Quarantine"), "web.quarantine", "quarantine.read"),
+    (_lazy("Audit trail"), "web.audit_trail", "audit.read"),
+    (_lazy("Clinic"), "web.clinic", "clinic.manage"),
+    (_lazy("Users"), "web.users", "users.manage"),
+    (_lazy("Escalation"), "web.escalation", "escalation.manage"),
 )
 
 
 def ways(role: str) -> list[tuple[str, str]]:
     """(name, address) of the pages this role may open, its home first."""
-    return [(name, url_for(endpoint)) for name, endpoint, action in WAYS if allowed(role, action)]
+    return [(str(name), url_for(endpoint)) for name, endpoint, action in WAYS if allowed(role, action)]
 
 
 def zone() -> ZoneInfo:
@@ -95,6 +96,7 @@ def _every_page() -> dict[str, Any]:
         "ways": ways(user.role) if user else [],
         "version": sc_stim.__version__,
         "asset": address_of,
+        "language": language,
         "words": words,
         "may": may,
         "duration": dates.duration,

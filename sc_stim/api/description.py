@@ -61,10 +61,12 @@ def describe(doc: Document, doc_info: Document, *, method: str, **_: Any) -> Doc
     parameters = doc.setdefault("parameters", [])
     if method == "post" and not public:
         parameters.append(IDEMPOTENCY_KEY)
-    if method == "patch":
+    if entry["versioned"]:
         parameters.append(IF_MATCH)
     responses = doc.setdefault("responses", {})
-    for status in sorted(_statuses(doc, method, public=public, finds="<" in entry["rule"])):
+    for status in sorted(
+        _statuses(doc, method, public=public, finds="<" in entry["rule"], versioned=entry["versioned"])
+    ):
         responses.setdefault(int(status), status.name)
     for response in responses.values():
         if isinstance(response, dict):
@@ -72,7 +74,7 @@ def describe(doc: Document, doc_info: Document, *, method: str, **_: Any) -> Doc
     return doc
 
 
-def _statuses(doc: Document, method: str, *, public: bool, finds: bool) -> set[HTTPStatus]:
+def _statuses(doc: Document, method: str, *, public: bool, finds: bool, versioned: bool) -> set[HTTPStatus]:
     """The errors an operation can answer with. 500 is none of them: it is a mistake of ours."""
     statuses = {HTTPStatus.SERVICE_UNAVAILABLE}
     if not public:
@@ -85,9 +87,9 @@ def _statuses(doc: Document, method: str, *, public: bool, finds: bool) -> set[H
         statuses |= {
             HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         }  # fmt: skip
-    if method in ("post", "patch") and not public:
+    if method in ("post", "patch", "put") and not public:
         statuses |= {HTTPStatus.CONFLICT}
-    if method == "patch":
+    if versioned:
         statuses |= {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED}
     return statuses
 

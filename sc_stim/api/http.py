@@ -2,8 +2,8 @@
 
 A view is declared, from the outside in, by its route, `@requires(action)`, `@blueprint.arguments(Schema)` and
 `@blueprint.response(status, Schema)`. It adds rows; the blueprint commits once, after the answer is made. An answer
-with a `version` carries it as ETag. Every POST takes an Idempotency-Key, every PATCH needs If-Match. The statuses an
-operation can answer with are documented from what it declares.
+with a `version` carries it as ETag. Every POST takes an Idempotency-Key; every PATCH and PUT needs If-Match, and so does
+a DELETE marked `@of_a_version`. The statuses an operation can answer with are documented from what it declares.
 """
 
 import uuid
@@ -69,6 +69,12 @@ def shown_once(view: View) -> View:
     return view
 
 
+def of_a_version(view: View) -> View:
+    """Mark a DELETE that needs If-Match, as every PATCH and PUT does."""
+    view.versioned = True  # type: ignore[attr-defined]
+    return view
+
+
 class Resource(flask_smorest.Blueprint):
     """A group of endpoints below /api/v1. `name` is its tag in the documentation."""
 
@@ -104,6 +110,7 @@ class Resource(flask_smorest.Blueprint):
 
 def _entry_point(view: View, method: str, rule: str) -> View:
     """The outermost function of an endpoint: everything it wrote is committed here, once, with its answer."""
+    versioned = getattr(view, "versioned", method in ("PATCH", "PUT"))
 
     @wraps(view)
     def entry_point(*args: Any, **kwargs: Any) -> Response:
@@ -112,13 +119,18 @@ def _entry_point(view: View, method: str, rule: str) -> View:
 
         key = request.headers.get(HEADER) if method == "POST" and g.user else None
         response = act() if key is None else once(key, act, secret=getattr(view, "secret", False))
-        if method == "PATCH" and not g.get("version_checked"):
+        if versioned and not g.get("version_checked"):
             raise RuntimeError(f"{request.endpoint} changes a row without find_to_edit")
         db.session.commit()
         return response
 
     apidoc = dict(getattr(view, "_apidoc", {}))
-    apidoc["entry_point"] = {"action": getattr(view, "action", None), "rule": rule, "name": view.__name__}
+    apidoc["entry_point"] = {
+        "action": getattr(view, "action", None),
+        "rule": rule,
+        "name": view.__name__,
+        "versioned": versioned,
+    }
     entry_point._apidoc = apidoc  # type: ignore[attr-defined]
     return entry_point
 

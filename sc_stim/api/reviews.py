@@ -144,6 +144,7 @@ def _plan(patient: Patient, plan: ReviewPlan) -> dict[str, Any]:
     return {
         "pump_days": plan.pump_days,
         "stimulator_days": plan.stimulator_days,
+        "source": plan.source,
         "version": plan.version,
         "due": reviewing.standing_of(db.session, patient, _today()),
     }

@@ -14,6 +14,7 @@ from sc_stim.api.schemas_shared import (
     PersonSchema,
     WithWarnings,
 )
+from sc_stim.clinical.clinic_figures import LONGEST_SOURCE
 from sc_stim.clinical.outreach import CLASSES, WAYS, Outreach
 from sc_stim.clinical.review_due import LONGEST_DAYS, SHORTEST_DAYS
 
@@ -77,6 +78,7 @@ class RecordedReviewSchema(WithWarnings, ReviewSchema):
 class ReviewPlanChangeSchema(Schema):
     pump_days = Whole(SHORTEST_DAYS, LONGEST_DAYS, allow_none=True)
     stimulator_days = Whole(SHORTEST_DAYS, LONGEST_DAYS, allow_none=True)
+    source = Text(LONGEST_SOURCE, allow_none=True)
 
 
 class ReviewPlanSchema(Schema):
@@ -84,6 +86,11 @@ class ReviewPlanSchema(Schema):
 
     pump_days = fields.Integer(required=True, allow_none=True)
     stimulator_days = fields.Integer(required=True, allow_none=True)
+    source = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Where the days come from: a guideline, a decision."},
+    )
     version = fields.Integer(required=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from sc_stim.clinical import reference
+from sc_stim.clinical.drugs import Formulary, shipped_formulary
 from sc_stim.clinical.pump_record import DrugInPump
 
 Side = Literal["for", "against", "no_data"]
@@ -112,9 +113,10 @@ class Evidence(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CauseRules:
-    """The figures of data/causes.json."""
+    """The figures of data/causes.json, and the drugs that they are held against."""
 
     version: str
+    formulary: Formulary
     look_back_d: float
     usual_d: float
     gap_h: float
@@ -144,7 +146,7 @@ def shipped_rules() -> CauseRules:
     document = reference.load("causes.json")
     value = {name: reference.figure(entry).value for name, entry in document["figures"].items()}
     ranks = {name.removeprefix("rank_"): value.pop(name) for name in list(value) if name.startswith("rank_")}
-    return CauseRules(version=document["version"], ranks=ranks, **value)
+    return CauseRules(document["version"], shipped_formulary(), ranks=ranks, **value)
 
 
 def newest(points: Iterable[Point]) -> tuple[Point, ...]:

@@ -21,7 +21,7 @@ from sc_stim.clinical.causes_evidence import (
     newest,
     runs_of_state,
 )
-from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.clinical.drugs import UnknownDrug
 from sc_stim.clinical.reconciliation import (
     POSSIBLE_OVER_INFUSION,
     POSSIBLE_POCKET_FILL,
@@ -132,7 +132,7 @@ def _stability(
         yield Evidence("stability", NO_DATA, device.label, sentence, span.onset)
         return
     try:
-        keeps = shipped_formulary().stability(last.drugs, first_fill=last.is_first)
+        keeps = rules.formulary.stability(last.drugs, first_fill=last.is_first)
     except UnknownDrug as unknown:
         yield Evidence("stability", NO_DATA, device.label, f"{unknown}.", last.at)
         return

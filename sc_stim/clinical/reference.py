@@ -14,20 +14,27 @@ class ReferenceDataError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Figure:
     """`unit` is UCUM. `source` None means unverified: such a figure warns and is shown as unverified, never
-    blocks.
+    blocks. `by_clinic`: a clinic has set it in place of the shipped one, by a source that nobody here has verified.
     """
 
     value: float
     unit: str
     source: str | None = None
     note: str = ""
+    by_clinic: bool = False
 
     @property
     def verified(self) -> bool:
-        return self.source is not None
+        return self.source is not None and not self.by_clinic
+
+    @property
+    def cited(self) -> str | None:
+        """The source as a warning cites it."""
+        return f"set by the clinic, source: {self.source}" if self.by_clinic else self.source
 
     def __str__(self) -> str:
-        return f"{self.value:g} {self.unit}{'' if self.verified else ' (unverified)'}"
+        mark = " (set by the clinic)" if self.by_clinic else "" if self.verified else " (unverified)"
+        return f"{self.value:g} {self.unit}{mark}"
 
 
 def figure(entry: dict[str, Any]) -> Figure:
@@ -38,7 +45,8 @@ def figure(entry: dict[str, Any]) -> Figure:
     marked_unverified = entry.get("verified") is False
     if sourced == marked_unverified or not {"value", "unit"} <= entry.keys():
         raise ReferenceDataError(f'{entry} needs value, unit and either a source or "verified": false')
-    return Figure(float(entry["value"]), entry["unit"], entry.get("source"), entry.get("note", ""))
+    note, by_clinic = entry.get("note", ""), entry.get("by_clinic", False)
+    return Figure(float(entry["value"]), entry["unit"], entry.get("source"), note, by_clinic)
 
 
 def figures_in(document: Any) -> Iterator[Figure]:

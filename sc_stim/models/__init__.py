@@ -5,6 +5,7 @@ from sc_stim.models.appointment import Absence, Appointment, CalendarFeed, Clini
 from sc_stim.models.audit import AuditEntry, AuditHead
 from sc_stim.models.care_task import CareTask, CareTaskEntry
 from sc_stim.models.clinic import ApiToken, Clinic, ClinicClosure, User
+from sc_stim.models.clinic_figure import ClinicFigure
 from sc_stim.models.device import BrokerLogin, Command, Device, DeviceSetting, Fill, Lead
 from sc_stim.models.emergency import EmergencyLink
 from sc_stim.models.escalation import Contact, Ladder, Shift
@@ -35,8 +36,8 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
-    "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicResource",
-    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState",
+    "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicFigure",
+    "ClinicResource",    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState",
     "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
     "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel",
     "PainScore", "Patient", "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, aliased, joinedload, mapped_column, relationship, selectinload
 
 from sc_stim.access import in_clinic
+from sc_stim.clinical.clinic_figures import LONGEST_SOURCE
 from sc_stim.clinical.review_due import KINDS, usual_interval
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, Key, PublicId, UtcDateTime, Versioned
@@ -88,6 +89,9 @@ class ReviewPlan(Versioned, db.Model):
     patient_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("patient.id"), unique=True)
     pump_days: Mapped[int | None]
     stimulator_days: Mapped[int | None]
+    source: Mapped[str | None] = mapped_column(
+        String(LONGEST_SOURCE)
+    )  # whose figure, or whose decision, it is
 
 
 def standing_reviews(patient_id: int) -> Select[Any]:

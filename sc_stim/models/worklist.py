@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 from sc_stim.access import in_clinic
 from sc_stim.clinical.alarms import shipped_table
 from sc_stim.clinical.alert_lifecycle import State
+from sc_stim.clinical.clinic_figures import SILENCE_INTERVALS
 from sc_stim.clinical.outreach import FINISHED
 from sc_stim.clinical.silence import SilenceKind
 from sc_stim.models.alert import Alert
 from sc_stim.models.appointment import Appointment, booked_for_device
 from sc_stim.models.base import among
 from sc_stim.models.care_task import CareTask
+from sc_stim.models.clinic_figure import ClinicFigure
 from sc_stim.models.device import Device, Fill
 from sc_stim.models.patient import Patient
 from sc_stim.models.recall import Recall, RecallOutreach
@@ -216,8 +218,17 @@ def silent_devices(
 
 
 def is_silent(at: dt.datetime) -> ColumnElement[bool]:
-    """The rule of clinical.silence in SQL, for a Device outer-joined with its DeviceState."""
-    allowed_s = shipped_table().silence.intervals.value * Device.report_interval_s
+    """The rule of clinical.silence in SQL, by the clinic's own figure where it has set one. For a Device outer-joined
+    with its DeviceState.
+    """
+    own = (
+        select(ClinicFigure.value)
+        .where(ClinicFigure.clinic_id == Device.clinic_id, ClinicFigure.key == SILENCE_INTERVALS)
+        .correlate(Device)
+        .scalar_subquery()
+    )
+    intervals = func.coalesce(own, shipped_table().silence.intervals.value)
+    allowed_s = intervals * Device.report_interval_s
     expected = Device.report_interval_s > 0  # 0: this model has no telemetry
     return expected & (extract("epoch", _known_at()) + allowed_s <= at.timestamp())
 

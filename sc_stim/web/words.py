@@ -130,6 +130,7 @@ DETAIL: Final = {
     "until": "Over since",
     "found": "What the refill showed",
     "rests_on": "Why so urgent",
+    "silent_after": "Counts as silent after",
     "report_interval_s": "Agreed to report every (s)",
 }
 

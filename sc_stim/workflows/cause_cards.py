@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,11 +19,14 @@ from sc_stim.clinical.causes_evidence import (
     Prescription,
     Sample,
     Span,
+    shipped_rules,
 )
+from sc_stim.clinical.clinic_figures import formulary_of
 from sc_stim.clinical.pump_record import DrugInPump
 from sc_stim.devices.catalogue import StimulatorModel, UnknownModel, find_model
 from sc_stim.models import Alert, Device, DeviceSetting, Fill, PainFinding, Patient
 from sc_stim.models import DeviceEvent as DeviceEventRow
+from sc_stim.models.clinic_figure import own_figures
 from sc_stim.models.device import fills_of, settings_of
 from sc_stim.models.series import SAMPLE_OF, start_of_day
 from sc_stim.workflows.prescribing import FIELDS
@@ -62,7 +66,9 @@ def card_of(session: Session, patient: Patient, finding: PainFinding, at: dt.dat
     last_day = finding.day + (pain.CHECK_ON_DAY if checked else 0) * _ONE_DAY
     until = min(at, start_of_day(last_day + _ONE_DAY, zone))
     span = span_of(start_of_day(finding.onset, zone), until)
-    return cause_card(_records(session, patient, span), span, at)
+    own = own_figures(session, [patient.clinic_id])[patient.clinic_id]
+    rules = replace(shipped_rules(), formulary=formulary_of(own))
+    return cause_card(_records(session, patient, span), span, at, rules)
 
 
 def card_of_alert(session: Session, alert: Alert, at: dt.datetime) -> CauseCard | None:

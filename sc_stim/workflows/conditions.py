@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from sc_stim.clinical.alarms import AlarmTable, Severity, duration, shipped_table
 from sc_stim.clinical.alert_lifecycle import State
+from sc_stim.clinical.clinic_figures import alarms_of
 from sc_stim.clinical.conditions import (
     Conditions,
     DeviceEvent,
@@ -24,6 +25,7 @@ from sc_stim.devices.records import PumpState, StimulatorState
 from sc_stim.models import Alert, Command, Device, Fill, PumpSample, StimulatorSample
 from sc_stim.models import DeviceEvent as DeviceEventRow
 from sc_stim.models.base import among
+from sc_stim.models.clinic_figure import own_figures
 from sc_stim.models.device import FilledPump, fillings_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows import alerts, care_tasks
@@ -98,6 +100,7 @@ def _conditions(
     fills = fillings_of(session, [device.id for device in devices if device.kind == "pump"])
     asked = _interrogations(session, [device.id for device in devices])
     drugs = _withdrawal_classes(fills)
+    own = own_figures(session, {device.clinic_id for device in devices})
     return {
         device.id: conditions_now(
             device.kind,
@@ -107,6 +110,7 @@ def _conditions(
             visits=Visits(tuple(fill.at for fill in fills.get(device.id, ())), tuple(asked[device.id])),
             after_mri=_after_mri(device),
             withdrawal_class=drugs.get(device.id, WORST),
+            table=alarms_of(own[device.clinic_id]),
         )
         for device in devices
     }

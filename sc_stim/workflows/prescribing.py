@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.clinical.clinic_figures import formulary_of
+from sc_stim.clinical.drugs import UnknownDrug
 from sc_stim.clinical.pattern import flows, mean_ml_per_day, slip
 from sc_stim.clinical.pump_record import DrugInPump, PatternStep
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.clinical.units import flow_warning
 from sc_stim.devices.catalogue import UnknownModel, find_model, find_pump
 from sc_stim.models import Device, DeviceSetting, DeviceState
+from sc_stim.models.clinic_figure import own_figures
 from sc_stim.models.device import fills_of
 from sc_stim.workflows import outbox
 from sc_stim.workflows.audit import Actor
@@ -218,18 +220,19 @@ def _doses(session: Session, device: Device, values: Values) -> Iterator[Caution
     fills = fills_of(session, [device.id])[device.id]
     drugs = [DrugInPump(**drug) for drug in fills[-1].drugs] if fills else []
     bolus_ml_per_day = bolus_allowance_ml_per_day(values)
+    formulary = formulary_of(own_figures(session, [device.clinic_id])[device.clinic_id])
     for drug in drugs:
         try:
-            forbids = shipped_formulary().lookup(drug.name).no_patient_bolus
+            forbids = formulary.lookup(drug.name).no_patient_bolus
             if forbids and bolus_ml_per_day > 0:
                 message = f"{drug.name} must not be given as a bolus by the patient"
                 yield Caution("no_patient_bolus", "bolus_ml", message, forbids)
-            exceeded = shipped_formulary().limit_warnings([drug], values["flow_ml_per_day"], bolus_ml_per_day)
+            exceeded = formulary.limit_warnings([drug], values["flow_ml_per_day"], bolus_ml_per_day)
         except UnknownDrug as unknown:
             yield Caution("unknown_drug", "flow_ml_per_day", str(unknown), None)
             continue
         for warning in exceeded:
-            yield Caution(warning.limit, "flow_ml_per_day", str(warning), warning.figure.source)
+            yield Caution(warning.limit, "flow_ml_per_day", str(warning), warning.figure.cited)
 
 
 def _most_ml_per_day(values: Values) -> float:

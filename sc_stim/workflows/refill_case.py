@@ -11,7 +11,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from sc_stim.clinical.bridge import Bridge, bridging, with_bridges
+from sc_stim.clinical.clinic_figures import formulary_of
 from sc_stim.clinical.dose import Dose, doses
+from sc_stim.clinical.drugs import Formulary
 from sc_stim.clinical.pump_record import (
     BolusCount,
     DrugInPump,
@@ -35,6 +37,7 @@ from sc_stim.models import (
     PumpSample,
 )
 from sc_stim.models.base import UtcDateTime, among
+from sc_stim.models.clinic_figure import own_figures
 from sc_stim.models.device import FilledPump, fillings_of, settings_of
 from sc_stim.models.replaced import not_replaced
 from sc_stim.workflows.prescribing import pattern_of, programmed_as_prescribed
@@ -54,16 +57,18 @@ _COUNTED_SHARE: Final = 0.9
 class RefillCase(PumpRecord, frozen=True, kw_only=True):
     """A pump as it is on record, ready for `clinical.refill.forecast`; `floor_ml` is what counts as empty for it.
 
-    `reported_ml_per_day`: the flow that the pump reports, where that is not what was prescribed.
+    `formulary`: the drugs, by the figures of its clinic. `reported_ml_per_day`: the flow that the pump reports, where
+    that is not what was prescribed.
     """
 
     pump: str
     floor_ml: float
+    formulary: Formulary | None = None
     bridges: tuple[Bridge, ...] = ()
     reported_ml_per_day: float | None = None
 
     def forecast(self, at: dt.datetime) -> Forecast | Refused:
-        return forecast(self, at, floor_ml=self.floor_ml)
+        return forecast(self, at, formulary=self.formulary, floor_ml=self.floor_ml)
 
     def encoded(self, judged: Forecast | Refused) -> dict[str, Any]:
         """The forecast in its documented form, flagged where the pump does not run as prescribed."""
@@ -86,7 +91,7 @@ class RefillCase(PumpRecord, frozen=True, kw_only=True):
 
 
 def refill_case(session: Session, device_ids: Collection[int], at: dt.datetime) -> dict[int, RefillCase]:
-    """The cases of many pumps (a thousand at a time) in six statements. Ids that are no pump's are left out.
+    """The cases of many pumps (a thousand at a time) in seven statements. Ids that are no pump's are left out.
 
     One statement more where pumps report another flow than was prescribed.
     """
@@ -94,7 +99,8 @@ def refill_case(session: Session, device_ids: Collection[int], at: dt.datetime) 
     ids = [device.id for device, *_ in pumps]
     reports = _reports(session, ids, at)
     settings, fills = settings_of(session, ids), fillings_of(session, ids)
-    closures = _closures(session, {clinic.id for _, clinic, *_ in pumps})
+    clinic_ids = {clinic.id for _, clinic, *_ in pumps}
+    closures, own = _closures(session, clinic_ids), own_figures(session, clinic_ids)
     with_boluses = [device_id for device_id in ids if any(row.bolus_ml for row in settings[device_id])]
     counts = _bolus_counts(session, with_boluses, at)
     otherwise = _reported_otherwise(session, [row[0::3] for row in pumps], settings)
@@ -102,7 +108,7 @@ def refill_case(session: Session, device_ids: Collection[int], at: dt.datetime) 
         device.id: _case(
             device, clinic, patient, state, reports[device.id], settings[device.id], fills[device.id],
             closures.get(clinic.id, ()), _as_days(counts.get(device.id, ()), ZoneInfo(clinic.time_zone)),
-            otherwise.get(device.id),
+            otherwise.get(device.id), formulary_of(own[clinic.id]),
         )
         for device, clinic, patient, state in pumps
     }  # fmt: skip
@@ -201,6 +207,7 @@ def _case(
     closed_days: Collection[dt.date],
     boluses: tuple[BolusCount, ...],
     otherwise: _Otherwise | None,
+    formulary: Formulary,
 ) -> RefillCase:
     unknown_ml = 0.0  # a reservoir nobody entered is judged as a small one, whose limits are stricter
     alarm_ml = report.low_reservoir_alarm_ml
@@ -208,6 +215,7 @@ def _case(
     return RefillCase(
         pump=str(device.public_id),
         floor_ml=shipped_rules().withdrawal_floor_ml if patient and patient.withdrawal_prone else 0.0,
+        formulary=formulary,
         bridges=bridges,
         reported_ml_per_day=otherwise.flow_ml_per_day if otherwise else None,
         reading=_reading(state),

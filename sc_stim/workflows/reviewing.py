@@ -112,14 +112,14 @@ def correct_review(
 
 
 def change_plan(
-    session: Session, actor: Actor, plan: ReviewPlan, changes: Mapping[str, int | None], *, at: dt.datetime
+    session: Session, actor: Actor, plan: ReviewPlan, changes: Mapping[str, Any], *, at: dt.datetime
 ) -> None:
-    """Set how often devices are reviewed; None: as the clinic, or the usual interval, says."""
+    """Set how often devices are reviewed, and by whose word; None: as the clinic, or the usual interval, says."""
     changed = {
-        name: [getattr(plan, name), days] for name, days in changes.items() if getattr(plan, name) != days
+        name: [getattr(plan, name), value] for name, value in changes.items() if getattr(plan, name) != value
     }
-    for name, (_, days) in changed.items():
-        setattr(plan, name, days)
+    for name, (_, value) in changed.items():
+        setattr(plan, name, value)
     kind, subject = _subject(session, plan)
     audit.record(session, actor, "review_plan.change", kind, subject, {"changed": changed}, at=at)
 

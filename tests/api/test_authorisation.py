@@ -46,6 +46,7 @@ from tests.builders import (
 SENT_ANYWAY = {"Date", "Set-Cookie", "Content-Length"}
 CSRF_TOKEN = re.compile(r'(?<=name="csrf_token" value=")[^"]*')
 ID = re.compile(r"/([a-z-]+)/<uuid:(\w+)>")
+FIGURE = "silence.intervals"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Cell:
 
     def path(self, ids: dict[str, uuid.UUID]) -> str:
         """The address with an id for each; `ids` is keyed by the segment before it (patients, fills, ...)."""
-        return ID.sub(lambda match: f"/{match[1]}/{ids[match[1]]}", self.rule.rule)
+        path = ID.sub(lambda match: f"/{match[1]}/{ids[match[1]]}", self.rule.rule)
+        return path.replace("<key>", FIGURE)
 
     @property
     def kinds(self) -> list[str]:
@@ -88,7 +90,7 @@ class Visitor:
 
     def visit(self, cell: Cell, ids: dict[str, uuid.UUID], **more: Any) -> TestResponse:
         """One request in a context of its own. To the API it sends the documented example, with what is in `more`."""
-        options = {"headers": {"If-Match": '"1"'} if cell.method == "PATCH" else {}} | more
+        options = {"headers": {"If-Match": '"1"'} if cell.method in ("PATCH", "PUT") else {}} | more
         if self.token:
             options["headers"]["Authorization"] = f"Bearer {self.token}"
         if cell.is_api and cell.method != "GET":
@@ -106,7 +108,7 @@ class Visitor:
 
 
 def documented(app: Flask, cell: Cell) -> dict[str, Any]:
-    template = re.sub(r"<uuid:(\w+)>", r"{\1}", cell.rule.rule)
+    template = re.sub(r"<(?:uuid:)?(\w+)>", r"{\1}", cell.rule.rule)
     operation: dict[str, Any] = openapi(app)["paths"].get(template, {}).get(cell.method.lower(), {})
     return operation
 

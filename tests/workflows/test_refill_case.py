@@ -148,4 +148,4 @@ def test_many_pumps_take_as_few_statements_as_one(app: Flask) -> None:
     with counted_statements() as seen:
         cases = refill_case(db.session(), [*(pump.id for pump in pumps), stimulator.id], AT)
     assert set(cases) == {pump.id for pump in pumps}
-    assert len([statement for statement in seen if statement.lstrip().startswith("SELECT")]) == 6
+    assert len([statement for statement in seen if statement.lstrip().startswith("SELECT")]) == 7

@@ -327,6 +327,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_assessment_patient_id"), ["patient_id"], unique=False)
 
     op.create_table(
+        "clinic_figure",
+        sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.Column("clinic_id", types.BigKey, nullable=False),
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
+        sa.Column("source", sa.String(length=500), nullable=True),
+        sa.Column("set_by_id", types.BigKey, nullable=False),
+        sa.Column("set_at", types.UtcDateTime(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_clinic_figure_clinic_id")),
+        sa.ForeignKeyConstraint(["set_by_id"], ["user_account.id"], name=op.f("fk_clinic_figure_set_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clinic_figure")),
+        sa.UniqueConstraint("clinic_id", "key", name=op.f("uq_clinic_figure_clinic_id_key")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_clinic_figure_public_id")),
+    )
+    op.create_table(
         "clinic_resource",
         sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),
@@ -562,6 +579,7 @@ def upgrade() -> None:
         sa.Column("patient_id", types.BigKey, nullable=True),
         sa.Column("pump_days", sa.Integer(), nullable=True),
         sa.Column("stimulator_days", sa.Integer(), nullable=True),
+        sa.Column("source", sa.String(length=500), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_review_plan_clinic_id")),
         sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_review_plan_patient_id")),
@@ -1365,6 +1383,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_clinic_resource_clinic_id"))
 
     op.drop_table("clinic_resource")
+    op.drop_table("clinic_figure")
     with op.batch_alter_table("assessment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_assessment_patient_id"))
 

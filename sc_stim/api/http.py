@@ -2,8 +2,8 @@
 
 A view is declared, from the outside in, by its route, `@requires(action)`, `@blueprint.arguments(Schema)` and
 `@blueprint.response(status, Schema)`. It adds rows; the blueprint commits once, after the answer is made. An answer
-with a `version` carries it as ETag. Every POST takes an Idempotency-Key; every PATCH and PUT needs If-Match, and so does
-a DELETE marked `@of_a_version`. The statuses an operation can answer with are documented from what it declares.
+with a `version` carries it as ETag. Every POST takes an Idempotency-Key; every PATCH and PUT needs If-Match, so does a
+DELETE marked `@of_a_version`. The statuses an operation can answer with are documented from what it declares.
 """
 
 import uuid

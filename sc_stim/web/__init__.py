@@ -13,6 +13,7 @@ from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     calendar_feeds,
     care_tasks,
     clinic,
+    clinic_figures,
     device,
     device_acts,
     devices,

@@ -33,6 +33,7 @@ WAYS = (
     (_lazy("Clinic"), "web.clinic", "clinic.manage"),
     (_lazy("Users"), "web.users", "users.manage"),
     (_lazy("Escalation"), "web.escalation", "escalation.manage"),
+    (_lazy("Figures"), "web.clinic_figures", "clinic.manage"),
 )
 
 

@@ -53,6 +53,9 @@ WHO_MAY = {
     "/escalation": CARE | {"admin"},
     "/escalation/contacts/{contact}": CARE | {"admin"},
     "/reference": set(ROLES),
+    "/clinic/figures": set(ROLES),
+    "/clinic/figures/{key}": set(ROLES),
+    "/clinic/review-intervals": set(ROLES),
     "/system": set(ROLES),
 }
 FORMS = (
@@ -97,6 +100,8 @@ FORMS |= (
     | {"/escalation/ladder": {"admin"}, "/escalation/contacts": {"admin"}, "/escalation/shifts": {"admin"}}
     | {f"/escalation/contacts/{{contact}}{act}": {"admin"} for act in ("", "/test")}
     | {"/escalation/shifts/{shift}/remove": {"admin"}}
+    | {f"/clinic/figures/{{key}}{act}": {"admin"} for act in ("", "/shipped")}
+    | {f"/clinic/review-intervals{act}": {"admin"} for act in ("", "/shipped")}
 )
 
 # files, and ways on to a page
@@ -106,7 +111,11 @@ ELSEWHERE |= {
     f"/{name}.csv": CARE | {"admin"}
     for name in ("clinic/resources", "escalation/contacts", "system/messages")
 }
-ELSEWHERE |= {"/reference.csv": set(ROLES), "/system/outages.csv": set(ROLES)}
+ELSEWHERE |= {
+    "/reference.csv": set(ROLES),
+    "/system/outages.csv": set(ROLES),
+    "/clinic/figures.csv": set(ROLES),
+}
 ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarantine.csv": {"engineer"}}
 ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE}
 
@@ -141,6 +150,7 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     contact = builders.create_contact(clinic=clinic)
     ids |= {"contact": contact.public_id, "shift": builders.create_shift(contact=contact).public_id}
     ids["room"] = builders.create_resource(clinic=clinic).public_id
+    ids["key"] = "silence.intervals"
     visitor = visit(user)
 
     for path, roles in WHO_MAY.items():
@@ -166,7 +176,8 @@ def test_without_signing_in_only_the_sign_in_page_and_static_files_answer(app, v
 
 def test_every_page_is_in_the_table_of_this_test(app):
     rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("web.")}
-    tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in WHO_MAY | FORMS | ELSEWHERE}
+    paths = [path.replace("{key}", "<key>") for path in WHO_MAY | FORMS | ELSEWHERE]
+    tested = {re.sub(r"{\w+}", "<uuid:public_id>", path) for path in paths}
 
     assert rules - tested == {
         "/", "/fills/<uuid:public_id>/record.pdf", "/pumps/<uuid:public_id>/fills.csv",

@@ -17,6 +17,7 @@ from sc_stim.clinical.alert_lifecycle import Event, State, next_state
 from sc_stim.clinical.refusal import Refused
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Alert, AlertEntry, Device, Message, User, alert_list
 from sc_stim.models.scope import find
 from sc_stim.web import page, triage
@@ -49,15 +50,43 @@ class Act:
 
 
 ACTS: Final = (
-    Act("acknowledge", "I take it", "Tells the others that somebody looks after it.", Event.ACKNOWLEDGE, "a"),
-    Act("unshelve", "Take it off the shelf", "It calls people again until somebody takes it.", Event.UNSHELVE),
-    Act("shelve", "Put it on the shelf", "Hides it until then, or until it gets worse.", Event.SHELVE, "s"),
     Act(
-        "resolve", "It is dealt with", "Closes it. If it comes back, that is a new alert.", Event.RESOLVE, "r", True
+        "acknowledge",
+        _lazy("I take it"),
+        _lazy("Tells the others that somebody looks after it."),
+        Event.ACKNOWLEDGE,
+        "a",
     ),
-    Act("comment", "Add a comment", "Changes nothing else.", None, "c", True),
-    Act("assign", "Give it to somebody", "People are called until that person takes it.", None, when_closed=False),
-)  # fmt: skip
+    Act(
+        "unshelve",
+        _lazy("Take it off the shelf"),
+        _lazy("It calls people again until somebody takes it."),
+        Event.UNSHELVE,
+    ),
+    Act(
+        "shelve",
+        _lazy("Put it on the shelf"),
+        _lazy("Hides it until then, or until it gets worse."),
+        Event.SHELVE,
+        "s",
+    ),
+    Act(
+        "resolve",
+        _lazy("It is dealt with"),
+        _lazy("Closes it. If it comes back, that is a new alert."),
+        Event.RESOLVE,
+        "r",
+        True,
+    ),
+    Act("comment", _lazy("Add a comment"), _lazy("Changes nothing else."), None, "c", True),
+    Act(
+        "assign",
+        _lazy("Give it to somebody"),
+        _lazy("People are called until that person takes it."),
+        None,
+        when_closed=False,
+    ),
+)
 
 
 class _NotUsable(Exception):
@@ -76,18 +105,18 @@ def acknowledge(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(alert: Alert, form: Form) -> None:
         alerts.acknowledge(db.session(), actor(), alert, _comment(form), page.at())
 
-    return _do(public_id, "acknowledge", act, "You have taken this alert.", goes_on=True)
+    return _do(public_id, "acknowledge", act, _("You have taken this alert."), goes_on=True)
 
 
 @pages.post("/alerts/<uuid:public_id>/resolve", endpoint="resolve_alert")
 @requires("alerts.handle")
 def resolve(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(alert: Alert, form: Form) -> None:
-        needed = form.choice("needed", "Whether it needed something", tuple(NEEDED), needed=False)
+        needed = form.choice("needed", _("Whether it needed something"), tuple(NEEDED), needed=False)
         taken = NEEDED[needed] if needed else None
         alerts.resolve(db.session(), actor(), alert, _needed_comment(form), page.at(), action_taken=taken)
 
-    return _do(public_id, "resolve", act, "The alert is closed.", goes_on=True)
+    return _do(public_id, "resolve", act, _("The alert is closed."), goes_on=True)
 
 
 @pages.post("/alerts/<uuid:public_id>/shelve", endpoint="shelve_alert")
@@ -97,7 +126,7 @@ def shelve(public_id: uuid.UUID) -> ResponseReturnValue:
         until = _shelf_end(form)
         alerts.shelve(db.session(), actor(), alert, until, _comment(form), page.at())
 
-    return _do(public_id, "shelve", act, "The alert is on the shelf.", goes_on=True)
+    return _do(public_id, "shelve", act, _("The alert is on the shelf."), goes_on=True)
 
 
 @pages.post("/alerts/<uuid:public_id>/unshelve", endpoint="unshelve_alert")
@@ -106,7 +135,7 @@ def unshelve(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(alert: Alert, form: Form) -> None:
         alerts.unshelve(db.session(), actor(), alert, _comment(form), page.at())
 
-    return _do(public_id, "unshelve", act, "The alert is off the shelf.")
+    return _do(public_id, "unshelve", act, _("The alert is off the shelf."))
 
 
 @pages.post("/alerts/<uuid:public_id>/comment", endpoint="comment_alert")
@@ -115,7 +144,7 @@ def comment(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(alert: Alert, form: Form) -> None:
         alerts.comment(db.session(), actor(), alert, _needed_comment(form), page.at())
 
-    return _do(public_id, "comment", act, "Your comment is noted.")
+    return _do(public_id, "comment", act, _("Your comment is noted."))
 
 
 @pages.post("/alerts/<uuid:public_id>/assign", endpoint="assign_alert")
@@ -124,7 +153,7 @@ def assign(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(alert: Alert, form: Form) -> None:
         alerts.assign(db.session(), actor(), alert, _carer(form), _comment(form), page.at())
 
-    return _do(public_id, "assign", act, "It is noted who looks after this alert.")
+    return _do(public_id, "assign", act, _("It is noted who looks after this alert."))
 
 
 def _do(
@@ -143,7 +172,7 @@ def _do(
     except alerts.TransitionRefused as refused:
         db.session.rollback()
         where = triage.address_of(alert)
-        flash(f"Nothing was changed: {refused}.", "refused")
+        flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
     return redirect(where, 303)
 
 
@@ -183,7 +212,7 @@ def _alert(public_id: uuid.UUID, *, lock: bool = False) -> Alert:
 
 def _comment(form: Form, *, needed: bool = False) -> str | None:
     """The last field of each form: with it, the form is read."""
-    text = form.text("comment", "A comment", needed=needed, most=COMMENT_LIMIT)
+    text = form.text("comment", _("A comment"), needed=needed, most=COMMENT_LIMIT)
     if form.errors:
         raise _NotUsable
     return text
@@ -195,19 +224,19 @@ def _needed_comment(form: Form) -> str:
 
 def _shelf_end(form: Form) -> dt.datetime:
     """A time that was typed, or else so many hours from now; now where neither can be used."""
-    until = form.moment("until", "The end of the shelf", page.zone())
+    until = form.moment("until", _("The end of the shelf"), page.zone())
     if until is not None:
         if until <= page.at():
-            form.refuse("until", "The end of the shelf must lie in the future.")
+            form.refuse("until", _("The end of the shelf must lie in the future."))
         return until
-    hours = form.choice("hours", "For how long it stays on the shelf", SHELF_HOURS)
+    hours = form.choice("hours", _("For how long it stays on the shelf"), SHELF_HOURS)
     return page.at() + dt.timedelta(hours=int(hours or 0))
 
 
 def _carer(form: Form) -> User | None:
     """Who was chosen; None for nobody."""
     by_id = {str(person.public_id): person for person in alert_list.carers(db.session(), actor().clinic_id)}
-    chosen = form.choice("user", "Who looks after it", (NOBODY, *by_id))
+    chosen = form.choice("user", _("Who looks after it"), (NOBODY, *by_id))
     return by_id.get(chosen or NOBODY)
 
 
@@ -215,7 +244,7 @@ def _carers(alert: Alert) -> list[tuple[str, str]]:
     people = alert_list.carers(db.session(), actor().clinic_id)
     mine = [(str(one.public_id), f"{one.name} (you)") for one in people if one.id == actor().user_id]
     others = [(str(one.public_id), one.name) for one in people if one.id != actor().user_id]
-    return [*mine, *others, (NOBODY, "Nobody in particular")]
+    return [*mine, *others, (NOBODY, _("Nobody in particular"))]
 
 
 def _possible(act: Act, alert: Alert) -> bool:
@@ -250,13 +279,15 @@ def _about(alert: Alert) -> list[tuple[str, str]]:
     """(name, address) of what else there is to see about it."""
     ways = []
     if alert.patient:
-        ways.append(("The patient", url_for("web.patient", public_id=alert.patient.public_id)))
+        ways.append((_("The patient"), url_for("web.patient", public_id=alert.patient.public_id)))
         of_patient = url_for("web.alerts", patient=alert.patient.public_id)
-        ways.append(("Other alerts of the patient", of_patient))
+        ways.append((_("Other alerts of the patient"), of_patient))
     if alert.device:
-        ways.append(("The device", url_for("web.device", public_id=alert.device.public_id)))
+        ways.append((_("The device"), url_for("web.device", public_id=alert.device.public_id)))
         if _about_refill(alert, alert.device):
-            ways.append(("The refill visit", url_for("web.refill_visit", public_id=alert.device.public_id)))
+            ways.append(
+                (_("The refill visit"), url_for("web.refill_visit", public_id=alert.device.public_id))
+            )
     return ways
 
 

@@ -11,6 +11,7 @@ from sc_stim.access import requires
 from sc_stim.clinical.burden import Burden, Share
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models.series import start_of_day
 from sc_stim.web import page, words
 from sc_stim.web.bars import Amount, Bars, bars
@@ -83,12 +84,12 @@ def download() -> Response:
 
 def _time(form: Form) -> Time:
     """The days that were typed; where they cannot be used the form says why and the usual time is shown."""
-    first, last = form.day("first", "The first day"), form.day("last", "The last day")
+    first, last = form.day("first", _("The first day")), form.day("last", _("The last day"))
     for field, day in (("first", first), ("last", last)):
         if day is not None and not EARLIEST <= day <= page.today():
-            form.refuse(field, f"Choose a day from {EARLIEST.year} until today.")
+            form.refuse(field, _("Choose a day from %(year)s until today.", year=EARLIEST.year))
     if first and last and first > last:
-        form.refuse("first", "The first day must not lie behind the last.")
+        form.refuse("first", _("The first day must not lie behind the last."))
     if form.errors:
         return _last(USUAL_DAYS)
     end = last or page.today()
@@ -108,7 +109,7 @@ def _bars(found: Burden) -> Bars | None:
     if found.total.per_patient_year is None:
         return None
     aim = next(aim.figure.value for aim in found.aims if aim.name == "alerts_per_patient_year")
-    every = _amount(found.total, "All alerts", aim)
+    every = _amount(found.total, _("All alerts"), aim)
     return bars([every, *(_amount(share, _named(share)) for share in found.by_kind_and_severity[:MOST_BARS])])
 
 

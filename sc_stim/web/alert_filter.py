@@ -10,6 +10,7 @@ from flask import abort, g, request
 from sc_stim.clinical.alert_lifecycle import State
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Patient, worklist
 from sc_stim.models.alert_list import NOBODY, Wanted
 from sc_stim.models.scope import find
@@ -19,13 +20,13 @@ UNTAKEN: Final = (State.UNACKNOWLEDGED, State.RETURNED_TO_NORMAL)
 
 # code -> (name, states, what an empty list says)
 SHELVES: Final[dict[str, tuple[str, tuple[State, ...], str]]] = {
-    "open": ("Open", worklist.WAITING, "No alert is open."),
-    "untaken": ("Not taken yet", UNTAKEN, "Every open alert is taken by somebody."),
-    "shelved": ("On the shelf", (State.SHELVED,), "Nothing is on the shelf."),
-    "closed": ("Closed", (State.CLOSED,), "No alert has been closed yet."),
+    "open": (_lazy("Open"), worklist.WAITING, _lazy("No alert is open.")),
+    "untaken": (_lazy("Not taken yet"), UNTAKEN, _lazy("Every open alert is taken by somebody.")),
+    "shelved": (_lazy("On the shelf"), (State.SHELVED,), _lazy("Nothing is on the shelf.")),
+    "closed": (_lazy("Closed"), (State.CLOSED,), _lazy("No alert has been closed yet.")),
 }
-ASSIGNED: Final = {"me": "Me", "nobody": "Nobody"}
-DEVICES: Final = {"pump": "Pumps", "stimulator": "Stimulators"}
+ASSIGNED: Final = {"me": _lazy("Me"), "nobody": _lazy("Nobody")}
+DEVICES: Final = {"pump": _lazy("Pumps"), "stimulator": _lazy("Stimulators")}
 LONGEST_CONDITION: Final = 40
 
 
@@ -58,7 +59,7 @@ class Filter:
     @property
     def empty(self) -> str:
         """What an empty list says."""
-        return "No alert is like that." if self.narrowed else SHELVES[self.show][2]
+        return _("No alert is like that.") if self.narrowed else SHELVES[self.show][2]
 
     def showing(self, show: str) -> dict[str, Any]:
         """The arguments of the same choice among alerts in other states."""

@@ -11,6 +11,7 @@ from sqlalchemy import func, or_, select
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import Alert, Patient, alert_list
 from sc_stim.models.alert_list import Wanted
 from sc_stim.models.scope import find
@@ -124,7 +125,9 @@ def _chosen(chosen: Filter) -> list[str]:
     said = chosen.arguments
     names = {"severity": words.SEVERITY, "kind": words.CONDITION, "device": DEVICES}
     found = [words.say(names[name], said[name]).lower() for name in names if name in said]
-    return [*found, *([f"given to {ASSIGNED[said['assigned']].lower()}"] if "assigned" in said else [])]
+    if "assigned" in said:
+        found.append(_("given to %(whom)s", whom=ASSIGNED[said["assigned"]].lower()))
+    return found
 
 
 def _conditions(chosen: Filter) -> list[tuple[str, str]]:

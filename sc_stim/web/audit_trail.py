@@ -14,6 +14,7 @@ from sqlalchemy import Select, func, select
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import AuditEntry, Patient, User
 from sc_stim.models.audit import trail
 from sc_stim.models.series import start_of_day
@@ -100,23 +101,30 @@ def verify() -> Response:
     broken = audit.verify_on_record(db.session(), actor(), at=page.at())
     db.session.commit()
     if broken:
-        flash(f"The chain does not hold: entry {broken.number} {broken.reason}. Tell the operator at once, "
-              "and keep what you downloaded before.", "refused")  # fmt: skip
+        flash(
+            _(
+                "The chain does not hold: entry %(number)s %(reason)s. Tell the operator at once, "
+                "and keep what you downloaded before.",
+                number=broken.number,
+                reason=broken.reason,
+            ),
+            "refused",
+        )
     else:
-        flash("The chain holds: no entry was altered, removed, inserted or moved.", "done")
+        flash(_("The chain holds: no entry was altered, removed, inserted or moved."), "done")
     return redirect(url_for("web.audit_trail"), 303)
 
 
 def _search() -> Search:
     form, zone = Form(request.args), page.zone()
-    first, last = form.day("first_day", "From"), form.day("last_day", "Until")
+    first, last = form.day("first_day", _("From")), form.day("last_day", _("Until"))
     if first and last and last < first:
-        form.refuse("last_day", "Until must not be before from.")
+        form.refuse("last_day", _("Until must not be before from."))
     wanted: dict[str, Any] = {
         "since": start_of_day(first, zone) if first else None,
         "until": start_of_day(last + dt.timedelta(days=1), zone) if last and last < dt.date.max else None,
-        "actor": form.text("person", "Who", most=60),
-        "action": form.text("action", "What", most=60),
+        "actor": form.text("person", _("Who"), most=60),
+        "action": form.text("action", _("What"), most=60),
         "about": _about(form),
     }
     return Search(form, wanted)
@@ -124,13 +132,13 @@ def _search() -> Search:
 
 def _about(form: Form) -> str | None:
     """An id as it stands in the record; a record number of a patient becomes the id."""
-    typed = form.text("about", "Patient or id", most=60)
+    typed = form.text("about", _("Patient or id"), most=60)
     if typed is None or _as_uuid(typed):
         return typed and str(_as_uuid(typed))
     patient = in_clinic(select(Patient.public_id), Patient, actor().clinic_id).where(Patient.mrn == typed)
     public_id = db.session.scalar(patient)
     if public_id is None:
-        form.refuse("about", "No patient has this record number; an id has 36 characters.")
+        form.refuse("about", _("No patient has this record number; an id has 36 characters."))
     return str(public_id)
 
 

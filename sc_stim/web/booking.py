@@ -14,6 +14,7 @@ from sc_stim.access import requires
 from sc_stim.clinical.slots import Offer, Slot
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Appointment, ClinicResource, Device, Message
 from sc_stim.models.appointment import BOOKED
 from sc_stim.models.scope import find
@@ -31,7 +32,7 @@ FAR: Final = dt.timedelta(days=366)  # nobody books further ahead
 NEAR: Final = (dt.timedelta(days=3), dt.timedelta(days=10))  # shown before and after a day that was asked for
 REASON_LIMIT: Final = 500
 UNDO: Final = "undo_visit"  # key in the session
-STALE: Final = "somebody else has just changed this visit: look at it first"
+STALE: Final = _lazy("somebody else has just changed this visit: look at it first")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def book(public_id: uuid.UUID) -> Answer:
         shown = _booking_page(pump, form)
         db.session.commit()
         return shown, 422
-    flash(f"Booked: {said(visit)}.", "done")
+    flash(_("Booked: %(visit)s.", visit=said(visit)), "done")
     _remember_undo(visit, "Undo: call it off again", "web.cancel_visit", reason="booked by mistake")
     return redirect(url_for("web.visit", public_id=visit.public_id), 303)
 
@@ -110,8 +111,11 @@ def change(public_id: uuid.UUID) -> Answer:
         return _not_changed(visit, form)
     moved = visit.sequence != sequence
     if moved:
-        _remember_undo(visit, f"Undo: back to {back}", "web.change_visit", **before)
-    flash(f"Moved to {said(visit)}." if moved else "Saved. The visit stays where it is.", "done")
+        _remember_undo(visit, _("Undo: back to %(back)s", back=back), "web.change_visit", **before)
+    flash(
+        _("Moved to %(visit)s.", visit=said(visit)) if moved else _("Saved. The visit stays where it is."),
+        "done",
+    )
     return redirect(_back(visit, form), 303)
 
 
@@ -119,7 +123,7 @@ def change(public_id: uuid.UUID) -> Answer:
 @requires("appointments.book")
 def cancel(public_id: uuid.UUID) -> Answer:
     visit, form = _visit(public_id), Form(request.form)
-    reason = form.text("reason", "The reason", most=REASON_LIMIT)
+    reason = form.text("reason", _("The reason"), most=REASON_LIMIT)
     if not form.errors:
         try:
             _check_version(visit, form)
@@ -129,7 +133,7 @@ def cancel(public_id: uuid.UUID) -> Answer:
             _refuse(form, refused)
     if form.errors:
         return _not_changed(visit, form)
-    flash(f"Called off: {said(visit)}. Calendars show it as cancelled.", "done")
+    flash(_("Called off: %(visit)s. Calendars show it as cancelled.", visit=said(visit)), "done")
     return redirect(url_for("web.visit", public_id=public_id), 303)
 
 
@@ -138,7 +142,7 @@ def cancel(public_id: uuid.UUID) -> Answer:
 def days(public_id: uuid.UUID) -> dict[str, Any]:
     """Why a visit cannot be moved to the days from `?first=` to `?last=`, by day; the others are offered."""
     visit, form = _visit(public_id), Form(request.args)
-    first, last = form.day("first", "First", needed=True), form.day("last", "Last", needed=True)
+    first, last = form.day("first", _("First"), needed=True), form.day("last", _("Last"), needed=True)
     if first is None or last is None or not dt.timedelta() <= last - first <= dt.timedelta(days=62):
         abort(400)
     found = _proposed(visit.device, first, last, visit)
@@ -207,7 +211,7 @@ def _visit_page(visit: Appointment, form: Form | None = None) -> str:
 def _not_changed(visit: Appointment, form: Form) -> Answer:
     """To the calendar with the reason, where the visit stands at its old place; else its form once more."""
     if form["view"]:
-        flash(f"Not moved: {' '.join(form.errors.values())}", "refused")
+        flash(_("Not moved: %(why)s", why=" ".join(form.errors.values())), "refused")
         return redirect(_back(visit, form), 303)
     shown = _visit_page(visit, form)
     db.session.commit()
@@ -262,7 +266,7 @@ def _choice(
 
 
 def _time(slot: Slot, found: Proposals, several: bool) -> str:
-    again = " (second time)" if slot.fold else ""
+    again = " " + _("(second time)") if slot.fold else ""
     return f"{slot.time:%H:%M}{again}" + (f", {found.resources[slot.key].name}" if several else "")
 
 
@@ -283,18 +287,18 @@ def _place(form: Form, *, needed: bool) -> dict[str, Any]:
     """Day, time and with whom; nothing where no day was chosen and none is needed."""
     if not needed and "day" not in request.form:
         return {}
-    day = form.day("day", "A day", needed=True)
+    day = form.day("day", _("A day"), needed=True)
     if day is None:
         return {}
     parts = (form[f"slot-{day}"] or form["slot"]).split("/")
     try:
         time, fold, resource_id = dt.time.fromisoformat(parts[0]), int(parts[1]), uuid.UUID(parts[2])
     except (ValueError, IndexError):
-        form.refuse("day", "Choose a time of this day from the list.")
+        form.refuse("day", _("Choose a time of this day from the list."))
         return {}
     resource = find(db.session, ClinicResource, actor().clinic_id, resource_id)
     if resource is None:
-        form.refuse("day", "Choose a time of this day from the list.")
+        form.refuse("day", _("Choose a time of this day from the list."))
         return {}
     return {"day": day, "time": time, "fold": fold, "resource": resource}
 
@@ -303,8 +307,8 @@ def _texts(form: Form) -> dict[str, Any]:
     """The note where the form has one, and the reason for a day that is not safe where one was typed."""
     texts: dict[str, Any] = {}
     if form.checked("note"):
-        texts["note"] = form.text("note", "The note")
-    reason = form.text("override_reason", "The reason", most=REASON_LIMIT)
+        texts["note"] = form.text("note", _("The note"))
+    reason = form.text("override_reason", _("The reason"), most=REASON_LIMIT)
     if reason:
         texts["override_reason"] = reason
     return texts
@@ -316,7 +320,7 @@ def _refuse(form: Form, refused: FieldRefused | Conflict) -> None:
     field = refused.field if isinstance(refused, FieldRefused) else "day"
     words = refused.reason if isinstance(refused, FieldRefused) else str(refused)
     if field == "override_reason":
-        form.refuse(field, f"A reason {words}.")
+        form.refuse(field, _("A reason %(words)s.", words=words))
     else:
         form.refuse("day", f"{words[:1].upper()}{words[1:]}.")
 
@@ -353,7 +357,7 @@ def _other_visits(visit: Appointment) -> Sequence[Appointment]:
 
 
 def _asked_day() -> dt.date | None:
-    day = Form(request.args).day("day", "Day")
+    day = Form(request.args).day("day", _("Day"))
     return day if day and page.today() <= day <= page.today() + FAR else None
 
 

@@ -17,6 +17,7 @@ from sc_stim.clinical.slots import ClinicDiary, Due, NotOffered, Slot
 from sc_stim.clinical.workdays import holiday_name
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Alert, Appointment, ClinicResource
 from sc_stim.models.appointment import BOOKED, CANCELLED, DONE, pumps_without_visit
 from sc_stim.models.scope import find
@@ -28,7 +29,7 @@ from sc_stim.web.exports import csv_answer
 from sc_stim.web.forms import Form
 from sc_stim.workflows import audit, booking, visits
 
-VIEWS: Final = {"week": "Week", "month": "Month"}
+VIEWS: Final = {"week": _lazy("Week"), "month": _lazy("Month")}
 A_DAY: Final = dt.timedelta(days=1)
 A_WEEK: Final = dt.timedelta(days=7)
 DUE_WITHIN: Final = dt.timedelta(days=30)  # pumps that are offered when an empty time is chosen
@@ -58,7 +59,7 @@ class Span:
         if self.view == "month":
             return f"{dates.MONTHS[self.on.month - 1]} {self.on.year}"
         first, last = (dates.short_day(day, page.country()) for day in (self.first, self.last))
-        return f"{first} to {last} {self.last.year}"
+        return _("%(first)s to %(last)s %(year)s", first=first, last=last, year=self.last.year)
 
     def step(self, direction: int) -> dt.date:
         return self.on + direction * A_WEEK if self.view == "week" else _months_on(self.on, direction)
@@ -145,7 +146,7 @@ def download() -> Response:
 def choose_pump() -> str:
     """For which pump the time `?day=` and `?slot=` is: those due, the most urgent first."""
     form = Form(request.args)
-    day = form.day("day", "Day") or page.today()
+    day = form.day("day", _("Day")) or page.today()
     found = pumps_without_visit(db.session(), actor().clinic_id, max(day, page.today()) + DUE_WITHIN)[:MOST]
     shown = page.render("choose_pump.html", when=day, time=form["slot"][:5], slot=form["slot"], pumps=found)
     seen = {"patients": sorted(str(row.Patient.public_id) for row in found if row.Patient)}
@@ -156,8 +157,8 @@ def choose_pump() -> str:
 
 def _span() -> Span:
     form = Form(request.args)
-    view, on = form["view"] or "week", form.day("on", "Day") or page.today()
-    resource_id, resource = form.id("resource", "With"), None
+    view, on = form["view"] or "week", form.day("on", _("Day")) or page.today()
+    resource_id, resource = form.id("resource", _("With")), None
     if resource_id is not None:
         resource = find(db.session, ClinicResource, actor().clinic_id, resource_id) or abort(404)
     if view not in VIEWS or form.errors or not page.today() - 10 * FAR <= on <= page.today() + 2 * FAR:
@@ -256,7 +257,7 @@ def _notes(day: dt.date, diary: ClinicDiary, names: dict[int, ClinicResource]) -
     for one in diary.diaries:
         absence = one.absence(day)
         if absence is not None:
-            yield f"{names[one.key].name} not there: {absence.reason}"
+            yield _("%(who)s not there: %(reason)s", who=names[one.key].name, reason=absence.reason)
 
 
 def _with_times(days: Sequence[Day], diary: ClinicDiary, names: dict[int, ClinicResource]) -> list[Day]:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import CalendarFeed, ClinicResource
 from sc_stim.models.scope import find
 from sc_stim.web import page
@@ -34,10 +35,10 @@ def create() -> str | tuple[str, int]:
     """Answers with the address at once: it is nowhere to be read again."""
     form, resource = Form(request.form), None
     if form["resource"] != EVERYBODY:
-        resource_id = form.id("resource", "Whose visits", needed=True)
+        resource_id = form.id("resource", _("Whose visits"), needed=True)
         resource = resource_id and find(db.session, ClinicResource, actor().clinic_id, resource_id)
         if resource is None:
-            form.refuse("resource", "Choose whose visits from the list.")
+            form.refuse("resource", _("Choose whose visits from the list."))
     if form.errors:
         return _page(form=form), 422
     names = form.checked("shows_names")
@@ -56,10 +57,10 @@ def revoke(public_id: uuid.UUID) -> Response:
     try:
         calendar_feed.revoke(db.session(), actor(), feed, at=page.at())
         db.session.commit()
-        flash("The feed is revoked: its address answers no more.", "done")
+        flash(_("The feed is revoked: its address answers no more."), "done")
     except Conflict as refused:
         db.session.rollback()
-        flash(f"Nothing was changed: {refused}.", "refused")
+        flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
     return redirect(url_for("web.calendar_feeds"), 303)
 
 
@@ -71,7 +72,7 @@ def _page(form: Form | None = None, made: CalendarFeed | None = None, address: s
     feeds = db.session.scalars(statement.options(*nested).order_by(*order).limit(200)).all()
     resources = in_clinic(select(ClinicResource), ClinicResource, actor().clinic_id)
     rows = db.session.scalars(resources.where(ClinicResource.active).order_by(ClinicResource.id))
-    choices = [(EVERYBODY, "The whole clinic, and pumps due without a visit")]
+    choices = [(EVERYBODY, _("The whole clinic, and pumps due without a visit"))]
     choices += [(str(row.public_id), row.name) for row in rows]
     return page.render(
         "calendar_feeds.html", feeds=feeds, choices=choices, form=form, made=made, address=address

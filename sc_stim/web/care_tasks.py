@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import CareTask
 from sc_stim.models.care_task import KINDS, MRI_CHECK
 from sc_stim.models.scope import find
@@ -27,9 +28,12 @@ PAGE_SIZE: Final = 50
 MOST_EXPORTED: Final = 10_000
 # code -> (name, what an empty list says)
 CHOICES: Final = {
-    "open": ("Open", "Nothing is to be done. Tasks come from scans and odd readings of the devices."),
-    "overdue": ("Overdue", "Nothing is overdue."),
-    "closed": ("Closed", "No task was closed yet."),
+    "open": (
+        _lazy("Open"),
+        _lazy("Nothing is to be done. Tasks come from scans and odd readings of the devices."),
+    ),
+    "overdue": (_lazy("Overdue"), _lazy("Nothing is overdue.")),
+    "closed": (_lazy("Closed"), _lazy("No task was closed yet.")),
 }
 CSV_HEADER: Final = (
     "task", "what", "patient", "record_number", "device", "serial", "since", "due", "closed", "closed_by",
@@ -93,19 +97,21 @@ def show_one(public_id: uuid.UUID) -> str:
 @requires("tasks.handle")
 def record_interrogation(public_id: uuid.UUID) -> Answer:
     task, form = _task(public_id, lock=True), Form(request.form)
-    performed_at = form.moment("performed_at", "Time of the interrogation", page.zone(), needed=True)
-    comment = form.text("comment", "What the device showed", needed=True)
+    performed_at = form.moment("performed_at", _("Time of the interrogation"), page.zone(), needed=True)
+    comment = form.text("comment", _("What the device showed"), needed=True)
     try:
         if performed_at is not None and comment is not None and not form.errors:
             scans.record_interrogation(db.session(), actor(), task, performed_at, comment, at=page.at())
             db.session.commit()
             done = (
-                "The task is closed." if task.closed_at else "One more is needed, or the device's own word."
+                _("The task is closed.")
+                if task.closed_at
+                else _("One more is needed, or the device's own word.")
             )
-            flash(f"The interrogation is on record. {done}", "done")
+            flash(_("The interrogation is on record. %(done)s", done=done), "done")
             return _back(public_id)
     except FieldRefused as refused:
-        form.refuse(refused.field, f"The time of the interrogation {refused.reason}.")
+        form.refuse(refused.field, _("The time of the interrogation %(reason)s.", reason=refused.reason))
     except Conflict as refused:
         return _refused(public_id, refused)
     db.session.rollback()
@@ -116,13 +122,13 @@ def record_interrogation(public_id: uuid.UUID) -> Answer:
 @requires("tasks.handle")
 def finish(public_id: uuid.UUID) -> Answer:
     task, form = _task(public_id, lock=True), Form(request.form)
-    comment = form.text("comment", "Comment")
+    comment = form.text("comment", _("Comment"))
     if form.errors:
         return _rendered(task, form), 422
     try:
         care_tasks.finish(db.session(), actor(), task, comment, at=page.at())
         db.session.commit()
-        flash("The task is done.", "done")
+        flash(_("The task is done."), "done")
     except Conflict as refused:
         return _refused(public_id, refused)
     return _back(public_id)
@@ -189,7 +195,7 @@ def _task(public_id: uuid.UUID, *, lock: bool = False) -> CareTask:
 
 def _refused(public_id: uuid.UUID, why: Conflict) -> Response:
     db.session.rollback()
-    flash(f"Nothing was changed: {why}.", "refused")
+    flash(_("Nothing was changed: %(why)s.", why=why), "refused")
     return _back(public_id)
 
 

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy, ngettext
 from sc_stim.models import Clinic
 from sc_stim.web import editing, page
 from sc_stim.web.blueprint import pages
@@ -23,13 +24,13 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 REMOVED: Final = "removed_closure"  # in the session: what can be put back, for one page
 DAY: Final = dt.timedelta(days=1)
 NAMES: Final = {
-    "name": "Name",
-    "phone": "Telephone",
-    "time_zone": "Time zone",
-    "country": "Country",
-    "subdivision": "Region",
-    "pharmacy_lead_days": "Pharmacy needs",
-    "refill_margin_days": "Margin",
+    "name": _lazy("Name"),
+    "phone": _lazy("Telephone"),
+    "time_zone": _lazy("Time zone"),
+    "country": _lazy("Country"),
+    "subdivision": _lazy("Region"),
+    "pharmacy_lead_days": _lazy("Pharmacy needs"),
+    "refill_margin_days": _lazy("Margin"),
 }
 
 
@@ -65,9 +66,9 @@ def change() -> ResponseReturnValue:
         "country": (form.text("country", NAMES["country"], needed=True, most=2) or "").upper(),
         "subdivision": form.text("subdivision", NAMES["subdivision"], most=3),
         "pharmacy_lead_days": form.whole(
-            "pharmacy_lead_days", "Pharmacy needs", least=0, most=60, needed=True
+            "pharmacy_lead_days", _("Pharmacy needs"), least=0, most=60, needed=True
         ),
-        "refill_margin_days": form.whole("refill_margin_days", "Margin", least=0, most=30, needed=True),
+        "refill_margin_days": form.whole("refill_margin_days", _("Margin"), least=0, most=30, needed=True),
     }
     now = {field: (name, _text(getattr(clinic, field))) for field, name in NAMES.items()}
     editing.refuse_stale(form, clinic.version, now)
@@ -75,14 +76,14 @@ def change() -> ResponseReturnValue:
         try:
             clinics.change_clinic(db.session(), actor(), clinic, _changed(clinic, values), at=page.at())
             db.session.commit()
-            flash("The clinic is changed.", "done")
+            flash(_("The clinic is changed."), "done")
             return redirect(url_for("web.clinic"), 303)
         except FieldRefused as refused:
             db.session.rollback()
             form.refuse(refused.field, f"{NAMES[refused.field]} {refused.reason}.")
         except Conflict as refused:
             db.session.rollback()
-            form.refuse("name", f"Name: {refused}.")
+            form.refuse("name", _("Name: %(refused)s.", refused=refused))
     return _shown(form, None), 422
 
 
@@ -99,21 +100,21 @@ def export() -> Response:
 @requires("clinic.manage")
 def add_closure() -> ResponseReturnValue:
     form = Form(request.form)
-    first = form.day("first_day", "First day", needed=True)
-    last = form.day("last_day", "Last day") or first
-    reason = form.text("reason", "Reason", needed=True, most=200)
+    first = form.day("first_day", _("First day"), needed=True)
+    last = form.day("last_day", _("Last day")) or first
+    reason = form.text("reason", _("Reason"), needed=True, most=200)
     if not form.errors and first and last and reason:
         try:
             number = clinics.close_days(
                 db.session(), actor(), g.user.clinic, first, last, reason, at=page.at()
             )
             db.session.commit()
-            days = "1 day is closed" if number == 1 else f"{number} days are closed"
-            flash(f"{days}. {_visits_words(_visits(first, last))}", "done")
+            closed = ngettext("%(num)s day is closed.", "%(num)s days are closed.", number)
+            flash(f"{closed} {_visits_words(_visits(first, last))}", "done")
             return redirect(url_for("web.clinic", _anchor="closures"), 303)
         except FieldRefused as refused:
             db.session.rollback()
-            name = {"first_day": "First day", "last_day": "Last day"}[refused.field]
+            name = {"first_day": _("First day"), "last_day": _("Last day")}[refused.field]
             form.refuse(refused.field, f"{name} {refused.reason}.")
     return _shown(None, form), 422
 
@@ -123,10 +124,10 @@ def add_closure() -> ResponseReturnValue:
 def remove_closure() -> ResponseReturnValue:
     """Can be taken back on the page that follows."""
     form = Form(request.form)
-    first, last = form.day("first", "First day", needed=True), form.day("last", "Last day", needed=True)
+    first, last = form.day("first", _("First day"), needed=True), form.day("last", _("Last day"), needed=True)
     gone = next((one for one in _closed(g.user.clinic) if (one.first, one.last) == (first, last)), None)
     if gone is None:
-        flash("Nothing was changed: somebody has changed these days meanwhile.", "refused")
+        flash(_("Nothing was changed: somebody has changed these days meanwhile."), "refused")
     else:
         clinics.open_days(db.session(), actor(), g.user.clinic, gone.first, gone.last, at=page.at())
         db.session.commit()
@@ -176,10 +177,12 @@ def _visits(first: dt.date, last: dt.date) -> int:
 
 def _visits_words(number: int) -> str:
     if number == 0:
-        return "No visit is booked for them."
-    if number == 1:
-        return "1 booked visit falls on this closure: it stays booked until a nurse moves it."
-    return f"{number} booked visits fall on this closure: they stay booked until a nurse moves them."
+        return _("No visit is booked for them.")
+    return ngettext(
+        "%(num)s booked visit falls on this closure: it stays booked until a nurse moves it.",
+        "%(num)s booked visits fall on this closure: they stay booked until a nurse moves them.",
+        number,
+    )
 
 
 def _changed(clinic: Clinic, values: Mapping[str, Any]) -> dict[str, Any]:

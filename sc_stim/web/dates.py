@@ -3,6 +3,8 @@
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+from sc_stim.i18n import _, ngettext
+
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTH_FIRST = frozenset({"US", "PH", "FM", "PW", "MH"})  # countries that write the month before the day
@@ -30,32 +32,40 @@ def moment(value: dt.datetime, zone: ZoneInfo, country: str) -> str:
 
 def recent(value: dt.datetime, zone: ZoneInfo, country: str, today: dt.date) -> str:
     """`today 08:05` and `yesterday 08:05`; older times, and times to come, with their date."""
-    local = value.astimezone(zone)
-    name = {0: "today", 1: "yesterday"}.get((today - local.date()).days)
-    return f"{name} {local:%H:%M}" if name else moment(value, zone, country)
+    time = f"{value.astimezone(zone):%H:%M}"
+    days_ago = (today - value.astimezone(zone).date()).days
+    if days_ago == 0:
+        return _("today %(time)s", time=time)
+    if days_ago == 1:
+        return _("yesterday %(time)s", time=time)
+    return moment(value, zone, country)
 
 
 def days_away(value: dt.date, today: dt.date) -> str:
     """How far a day lies from today: `today`, `in 3 days`, `2 days overdue`."""
     days = (value - today).days
     if days == 0:
-        return "today"
+        return _("today")
     if days == 1:
-        return "tomorrow"
-    return f"in {days} days" if days > 0 else f"{_count(-days, 'day')} overdue"
+        return _("tomorrow")
+    if days > 0:
+        return ngettext("in %(num)s day", "in %(num)s days", days)
+    return ngettext("%(num)s day overdue", "%(num)s days overdue", -days)
 
 
 def ago(value: dt.datetime, at: dt.datetime) -> str:
     """How long before `at`, in about two digits: `5 min ago`, `26 h ago`, `3 days ago`."""
     minutes = int((at - value).total_seconds() // 60)
     if minutes < 0:
-        return "in the future"
+        return _("in the future")
     if minutes == 0:
-        return "just now"
+        return _("just now")
     if minutes < 100:
-        return f"{minutes} min ago"
+        return _("%(minutes)s min ago", minutes=minutes)
     hours = minutes // 60
-    return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"
+    if hours < 48:
+        return _("%(hours)s h ago", hours=hours)
+    return ngettext("%(num)s day ago", "%(num)s days ago", hours // 24)
 
 
 def duration(seconds: float) -> str:
@@ -69,7 +79,3 @@ def duration(seconds: float) -> str:
 def age(born: dt.date, today: dt.date) -> int:
     """Completed years of life."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

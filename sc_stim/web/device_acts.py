@@ -12,6 +12,7 @@ from sc_stim.devices import credentials, topics
 from sc_stim.devices.mqtt_admin import BrokerAdmin, BrokerRefused, BrokerUnavailable, admin_of
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.web import device as device_page
 from sc_stim.web import page, words
 from sc_stim.web.blueprint import pages
@@ -24,7 +25,7 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 SMALLEST_INTERVAL_S: Final = 10
 LARGEST_INTERVAL_S: Final = 7 * 86_400
 BROKER_TIMEOUT_S: Final = 5
-BROKER_AWAY: Final = "Nothing was changed: the broker did not do it. Try again."
+BROKER_AWAY: Final = _lazy("Nothing was changed: the broker did not do it. Try again.")
 
 Answer = Response | str | tuple[str, int]
 
@@ -34,12 +35,12 @@ Answer = Response | str | tuple[str, int]
 def send_command(public_id: uuid.UUID) -> Answer:
     """`kind` is one of KINDS; `interval_s` belongs to `report_interval`."""
     device, form = find_device(public_id, lock=True), Form(request.form)
-    kind = form.choice("kind", "What to ask for", KINDS)
+    kind = form.choice("kind", _("What to ask for"), KINDS)
     interval_s = None
     if kind == "report_interval":
         interval_s = form.whole(
             "interval_s",
-            "Time between reports",
+            _("Time between reports"),
             least=SMALLEST_INTERVAL_S,
             most=LARGEST_INTERVAL_S,
             needed=True,
@@ -50,7 +51,11 @@ def send_command(public_id: uuid.UUID) -> Answer:
         request_command(db.session(), actor(), device, kind, interval_s, at=page.at())
         db.session.commit()
         flash(
-            f"Asked for: {words.COMMAND[kind][0].lower()}. Nothing is done until the device says so.", "done"
+            _(
+                "Asked for: %(asked)s. Nothing is done until the device says so.",
+                asked=words.COMMAND[kind][0].lower(),
+            ),
+            "done",
         )
     except (FieldRefused, Conflict) as refused:
         return _refused(public_id, refused)
@@ -82,12 +87,12 @@ def issue_credential(public_id: uuid.UUID) -> Answer:
 def revoke_credential(public_id: uuid.UUID) -> Answer:
     device, form = find_device(public_id), Form(request.form)
     if not form.checked("sure"):
-        form.refuse("sure", "Say that you are sure: the device is cut off at once.")
+        form.refuse("sure", _("Say that you are sure: the device is cut off at once."))
         return device_page.rendered(device, revoke=form), 422
     try:
         credentials.revoke(db.session(), actor(), device, _broker(), at=page.at())
         db.session.commit()
-        flash("The device is cut off. Give it a new login to let it in again.", "done")
+        flash(_("The device is cut off. Give it a new login to let it in again."), "done")
     except (Conflict, BrokerUnavailable, BrokerRefused) as refused:
         return _refused(public_id, refused)
     return _back(public_id, "login")
@@ -97,16 +102,16 @@ def revoke_credential(public_id: uuid.UUID) -> Answer:
 @requires("tasks.handle")
 def plan_scan(public_id: uuid.UUID) -> Answer:
     device, form = find_device(public_id), Form(request.form)
-    planned_at = form.moment("planned_at", "Time of the scan", page.zone(), needed=True)
-    comment = form.text("comment", "Comment")
+    planned_at = form.moment("planned_at", _("Time of the scan"), page.zone(), needed=True)
+    comment = form.text("comment", _("Comment"))
     try:
         if planned_at is not None and not form.errors:
             task = scans.plan_scan(db.session(), actor(), device, planned_at, comment, at=page.at())
             db.session.commit()
-            flash("The scan is planned. This is its checklist.", "done")
+            flash(_("The scan is planned. This is its checklist."), "done")
             return redirect(url_for("web.task", public_id=task.public_id), 303)
     except FieldRefused as refused:
-        form.refuse(refused.field, f"Time of the scan: {refused.reason}.")
+        form.refuse(refused.field, _("Time of the scan: %(reason)s.", reason=refused.reason))
     except Conflict as refused:
         return _refused(public_id, refused)
     db.session.rollback()
@@ -121,7 +126,7 @@ def _broker() -> BrokerAdmin:
 def _refused(public_id: uuid.UUID, why: Exception) -> Response:
     db.session.rollback()
     away = isinstance(why, BrokerUnavailable | BrokerRefused)
-    flash(BROKER_AWAY if away else f"Nothing was changed: {why}.", "refused")
+    flash(BROKER_AWAY if away else _("Nothing was changed: %(why)s.", why=why), "refused")
     return _back(public_id)
 
 

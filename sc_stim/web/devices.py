@@ -14,6 +14,7 @@ from sc_stim.access import in_clinic, requires
 from sc_stim.devices.ledger import SeqRanges
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _lazy
 from sc_stim.models import Device, DeviceEpoch, DeviceState
 from sc_stim.models.device import STATUS
 from sc_stim.models.worklist import is_silent
@@ -27,11 +28,11 @@ NOT_KNOWN: Final = "-"  # in place of a firmware that nobody entered and no devi
 KINDS: Final = ("pump", "stimulator")
 # code -> (name, what an empty list says)
 CHOICES: Final = {
-    "all": ("All", "No device is registered yet."),
-    "silent": ("Silent", "Every implanted device has reported in time."),
-    "registered": ("Registered", "Every device is implanted or out."),
-    "implanted": ("Implanted", "No device is implanted yet."),
-    "explanted": ("Explanted", "No device was explanted yet."),
+    "all": (_lazy("All"), _lazy("No device is registered yet.")),
+    "silent": (_lazy("Silent"), _lazy("Every implanted device has reported in time.")),
+    "registered": (_lazy("Registered"), _lazy("Every device is implanted or out.")),
+    "implanted": (_lazy("Implanted"), _lazy("No device is implanted yet.")),
+    "explanted": (_lazy("Explanted"), _lazy("No device was explanted yet.")),
 }
 CSV_HEADER: Final = (
     "device", "kind", "manufacturer", "model", "serial", "firmware", "status", "silent", "last_contact",

@@ -5,10 +5,11 @@ from typing import Any
 
 from flask import request
 
+from sc_stim.i18n import _, _lazy
 from sc_stim.web.forms import Form
 from sc_stim.workflows.refusals import Conflict
 
-STALE = "somebody has changed this since you opened it. Look at it as it is now, then do it again"
+STALE = _lazy("somebody has changed this since you opened it. Look at it as it is now, then do it again")
 
 
 def read_version() -> int:
@@ -32,5 +33,10 @@ def refuse_stale(form: Form, version: int, now: Mapping[str, tuple[str, str]]) -
     for field, (name, value) in now.items():
         if form[field] != value:
             form.refuse(
-                field, f"{name} is “{value}” now: somebody changed it meanwhile. Send again to replace it."
+                field,
+                _(
+                    "%(name)s is “%(value)s” now: somebody changed it meanwhile. Send again to replace it.",
+                    name=name,
+                    value=value,
+                ),
             )

@@ -15,6 +15,7 @@ from sc_stim.access import PUBLIC, requires
 from sc_stim.devices.catalogue import mri_rule
 from sc_stim.extensions import db, limiter
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy, ngettext
 from sc_stim.models import Clinic, Patient
 from sc_stim.models.scope import find
 from sc_stim.web import page
@@ -22,7 +23,7 @@ from sc_stim.web.blueprint import pages
 from sc_stim.web.implants import implants_of
 from sc_stim.workflows import audit, emergency
 
-HOURS: Final = {"1": "1 hour", "24": "24 hours", "168": "7 days"}
+HOURS: Final = {"1": _lazy("1 hour"), "24": _lazy("24 hours"), "168": _lazy("7 days")}
 QUIET: Final = 4  # modules of white around a QR code, as its standard asks
 GUESSES: Final = "60 per minute"  # of one address; a token has 256 bits
 
@@ -43,7 +44,10 @@ def create(public_id: uuid.UUID) -> Response | str:
     """Answers with the sheet and the QR code at once: the token is nowhere to be read again."""
     patient, hours = _patient(public_id), request.form.get("hours", "")
     if hours not in HOURS:
-        flash(f"Choose how long the link lasts: {', '.join(HOURS.values())}.", "refused")
+        flash(
+            _("Choose how long the link lasts: %(choices)s.", choices=", ".join(map(str, HOURS.values()))),
+            "refused",
+        )
         return redirect(url_for("web.emergency_sheet", public_id=public_id), 303)
     lasts = dt.timedelta(hours=int(hours))
     link, token = emergency.create_link(db.session, actor(), patient, lasts, at=page.at())
@@ -58,7 +62,7 @@ def create(public_id: uuid.UUID) -> Response | str:
 def revoke(public_id: uuid.UUID) -> Response:
     ended = emergency.revoke_links(db.session, actor(), _patient(public_id), at=page.at())
     db.session.commit()
-    flash(f"{ended} {'link' if ended == 1 else 'links'} ended.", "done")
+    flash(ngettext("%(num)s link ended.", "%(num)s links ended.", ended), "done")
     return redirect(url_for("web.emergency_sheet", public_id=public_id), 303)
 
 

@@ -8,31 +8,33 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from sc_stim.i18n import _, _lazy
+
 # status -> (heading, what to do); None: the error itself says it
 ADVICE: Final[dict[int, tuple[str, str | None]]] = {
-    HTTPStatus.BAD_REQUEST: ("This cannot be used", None),
+    HTTPStatus.BAD_REQUEST: (_lazy("This cannot be used"), None),
     HTTPStatus.FORBIDDEN: (
-        "Your role does not allow this",
-        "If you need it for your work, ask your clinic's administrator.",
+        _lazy("Your role does not allow this"),
+        _lazy("If you need it for your work, ask your clinic's administrator."),
     ),
     HTTPStatus.NOT_FOUND: (
-        "There is no such page",
-        "It may have been removed, or it belongs to another clinic. Check the address.",
+        _lazy("There is no such page"),
+        _lazy("It may have been removed, or it belongs to another clinic. Check the address."),
     ),
     HTTPStatus.METHOD_NOT_ALLOWED: (
-        "There is no such page",
-        "Go back and use the button on the page before.",
+        _lazy("There is no such page"),
+        _lazy("Go back and use the button on the page before."),
     ),
-    HTTPStatus.CONFLICT: ("Nothing was changed", None),
-    HTTPStatus.PRECONDITION_FAILED: ("Nothing was changed", None),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("This is too long", "Shorten what you typed."),
-    HTTPStatus.UNPROCESSABLE_ENTITY: ("This cannot be used", None),
-    HTTPStatus.TOO_MANY_REQUESTS: ("Too many attempts", "Wait a few minutes, then try again."),
+    HTTPStatus.CONFLICT: (_lazy("Nothing was changed"), None),
+    HTTPStatus.PRECONDITION_FAILED: (_lazy("Nothing was changed"), None),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (_lazy("This is too long"), _lazy("Shorten what you typed.")),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (_lazy("This cannot be used"), None),
+    HTTPStatus.TOO_MANY_REQUESTS: (_lazy("Too many attempts"), _lazy("Wait a few minutes, then try again.")),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
-        "Something went wrong in the system",
-        "The fault is on record. Look whether what you did was saved before you do it again.",
+        _lazy("Something went wrong in the system"),
+        _lazy("The fault is on record. Look whether what you did was saved before you do it again."),
     ),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("The record cannot be reached now", None),
+    HTTPStatus.SERVICE_UNAVAILABLE: (_lazy("The record cannot be reached now"), None),
 }
 
 
@@ -41,7 +43,7 @@ def answer(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
     if isinstance(error, CSRFError) and request.endpoint == "web.do_sign_in":
-        flash("This page was open for too long. Please type it again.", "refused")
+        flash(_("This page was open for too long. Please type it again."), "refused")
         return redirect(request.full_path, HTTPStatus.SEE_OTHER)
     heading, advice = _words(error)
     body = render_template("error.html", heading=heading, advice=advice, status=error.code)
@@ -52,8 +54,8 @@ def answer(error: HTTPException) -> ResponseReturnValue:
 def _words(error: HTTPException) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return (
-            "This page was open for too long",
-            "Nothing was saved. Open the page again and repeat what you typed.",
+            _("This page was open for too long"),
+            _("Nothing was saved. Open the page again and repeat what you typed."),
         )
     heading, advice = ADVICE.get(error.code or 0, (error.name, None))
     return heading, advice or error.description or ""

@@ -16,6 +16,7 @@ from sc_stim.clinical.escalation import default_steps, on_call
 from sc_stim.clinical.rota import Stretch, stretches
 from sc_stim.extensions import db, limiter
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import Contact, Message, Shift, User
 from sc_stim.models.scope import find
 from sc_stim.models.series import start_of_day
@@ -61,15 +62,15 @@ def change_ladder() -> ResponseReturnValue:
     form, arranged = Form(request.form), _arranged()
     steps = _steps_typed(form, arranged)
     if editing.read_version() != _version(arranged):
-        form.refuse("after-0", "Somebody has changed the ladder since you opened it. It is shown as you typed it: "
-                    "send again to replace theirs.")  # fmt: skip
+        form.refuse("after-0", _("Somebody has changed the ladder since you opened it. It is shown as you typed it: "
+                    "send again to replace theirs."))  # fmt: skip
     if not steps:
-        form.refuse("after-0", "A ladder has at least one step.")
+        form.refuse("after-0", _("A ladder has at least one step."))
     if not form.errors:
         changes = {"steps": steps, "with_patient": form.checked("with_patient")}
         arranging.change_ladder(db.session(), actor(), arranged, changes, at=page.at())
         db.session.commit()
-        flash("The ladder is changed. It holds at once, also for alerts that wait already.", "done")
+        flash(_("The ladder is changed. It holds at once, also for alerts that wait already."), "done")
         return redirect(url_for("web.escalation"), 303)
     return _shown(ladder_form=form), 422
 
@@ -97,7 +98,13 @@ def add_contact() -> ResponseReturnValue:
         try:
             contact = arranging.add_contact(db.session(), actor(), values, at=page.at())
             db.session.commit()
-            flash(f"{contact.name} is a contact now. Send a test to see whether messages arrive.", "done")
+            flash(
+                _(
+                    "%(contact)s is a contact now. Send a test to see whether messages arrive.",
+                    contact=contact.name,
+                ),
+                "done",
+            )
             return redirect(url_for("web.contact", public_id=contact.public_id), 303)
         except FieldRefused as refused:
             db.session.rollback()
@@ -116,14 +123,14 @@ def show_contact(public_id: uuid.UUID) -> str:
 def change_contact(public_id: uuid.UUID) -> ResponseReturnValue:
     contact, form = _contact(public_id), Form(request.form)
     values = _contact_values(form) | {"active": form.checked("active")}
-    now = {"name": ("Name", contact.name), "channel": ("Channel", contact.channel),
-           "address": ("Address", contact.address)}  # fmt: skip
+    now = {"name": (_("Name"), contact.name), "channel": (_("Channel"), contact.channel),
+           "address": (_("Address"), contact.address)}  # fmt: skip
     editing.refuse_stale(form, contact.version, now)
     if not form.errors:
         try:
             arranging.change_contact(db.session(), actor(), contact, values, at=page.at())
             db.session.commit()
-            flash("The contact is changed.", "done")
+            flash(_("The contact is changed."), "done")
             return redirect(url_for("web.contact", public_id=public_id), 303)
         except FieldRefused as refused:
             db.session.rollback()
@@ -138,7 +145,7 @@ def send_test(public_id: uuid.UUID) -> ResponseReturnValue:
     contact = _contact(public_id)
     arranging.send_test(db.session(), actor(), contact, at=page.at())
     db.session.commit()
-    flash("The test is on its way; what becomes of it stands below.", "done")
+    flash(_("The test is on its way; what becomes of it stands below."), "done")
     return redirect(url_for("web.contact", public_id=public_id), 303)
 
 
@@ -146,28 +153,30 @@ def send_test(public_id: uuid.UUID) -> ResponseReturnValue:
 @requires("escalation.manage")
 def add_shift() -> ResponseReturnValue:
     form = Form(request.form)
-    public_id = form.id("contact_id", "Who", needed=True)
+    public_id = form.id("contact_id", _("Who"), needed=True)
     contact = find(db.session, Contact, actor().clinic_id, public_id) if public_id else None
     if public_id and (contact is None or not contact.active):
-        form.refuse("contact_id", "Choose who from the list.")
+        form.refuse("contact_id", _("Choose who from the list."))
     values = {
-        "weekday": form.whole("weekday", "Weekday", least=0, most=6),
-        "from_time": form.time("from_time", "From"),
-        "to_time": form.time("to_time", "To"),
-        "starts_at": form.moment("starts_at", "Begins", page.zone()),
-        "ends_at": form.moment("ends_at", "Ends", page.zone()),
+        "weekday": form.whole("weekday", _("Weekday"), least=0, most=6),
+        "from_time": form.time("from_time", _("From")),
+        "to_time": form.time("to_time", _("To")),
+        "starts_at": form.moment("starts_at", _("Begins"), page.zone()),
+        "ends_at": form.moment("ends_at", _("Ends"), page.zone()),
     }
     if not form.errors and contact:
         try:
             arranging.add_shift(db.session(), actor(), contact, values, at=page.at())
             db.session.commit()
-            flash(f"{contact.name} is on the rota.", "done")
+            flash(_("%(contact)s is on the rota.", contact=contact.name), "done")
             return redirect(url_for("web.escalation", _anchor="rota"), 303)
         except FieldRefused as refused:
             db.session.rollback()
             why = {
-                "weekday": "Give a weekday with both times, or a beginning and an end: not both, nor half of one.",
-                "ends_at": "The end must be after the beginning.",
+                "weekday": _(
+                    "Give a weekday with both times, or a beginning and an end: not both, nor half of one."
+                ),
+                "ends_at": _("The end must be after the beginning."),
             }
             form.refuse(refused.field, why[refused.field])
     return _shown(shift_form=form), 422
@@ -237,10 +246,10 @@ def _steps_typed(form: Form, arranged: Arrangements) -> list[dict[str, Any]]:
     for number in range(MOST_STEPS + SPARE_STEPS):
         if not form[f"after-{number}"]:
             continue
-        after = form.whole(f"after-{number}", "After", least=0, most=LONGEST_WAIT_MIN, needed=True)
+        after = form.whole(f"after-{number}", _("After"), least=0, most=LONGEST_WAIT_MIN, needed=True)
         severities = [severity for severity in URGENT_FIRST if form.checked(f"{severity}-{number}")]
         if not severities:
-            form.refuse(f"after-{number}", "Choose the alerts that this step is for.")
+            form.refuse(f"after-{number}", _("Choose the alerts that this step is for."))
         contacts = [key for key in arranged.contacts if form.checked(f"{key}-{number}")]
         found.append({"after_min": after, "severities": severities, "on_call": form.checked(f"on-call-{number}"),
                       "contacts": contacts})  # fmt: skip
@@ -248,17 +257,17 @@ def _steps_typed(form: Form, arranged: Arrangements) -> list[dict[str, Any]]:
 
 
 def _contact_values(form: Form) -> dict[str, Any]:
-    public_id = form.id("user_id", "Account")
+    public_id = form.id("user_id", _("Account"))
     user = find(db.session, User, actor().clinic_id, public_id) if public_id else None
     if public_id and user is None:
-        form.refuse("user_id", "Choose account from the list.")
+        form.refuse("user_id", _("Choose account from the list."))
     return {
-        "name": form.text("name", "Name", needed=True, most=200),
-        "channel": form.choice("channel", "Channel", CHANNELS),
-        "address": form.text("address", "Address", needed=True, most=500),
+        "name": form.text("name", _("Name"), needed=True, most=200),
+        "channel": form.choice("channel", _("Channel"), CHANNELS),
+        "address": form.text("address", _("Address"), needed=True, most=500),
         "user": user,
-        "quiet_from": form.time("quiet_from", "Quiet from"),
-        "quiet_to": form.time("quiet_to", "Quiet to"),
+        "quiet_from": form.time("quiet_from", _("Quiet from")),
+        "quiet_to": form.time("quiet_to", _("Quiet to")),
         "system": form.checked("tell_outages"),
     }
 
@@ -287,8 +296,9 @@ def _hours_words(stretch: Stretch, day: dt.date) -> str:
     """On the clinic's clock, within the day."""
     start, end = (moment.astimezone(page.zone()) for moment in (stretch.starts_at, stretch.ends_at))
     until = "24:00" if end.date() > day else f"{end:%H:%M}"
-    said = f"{start:%H:%M} to {until}"
-    return "all day" if said == "00:00 to 24:00" else said
+    if (f"{start:%H:%M}", until) == ("00:00", "24:00"):
+        return _("all day")
+    return _("%(start)s to %(until)s", start=f"{start:%H:%M}", until=until)
 
 
 def _names(arranged: Arrangements, people: Sequence[str]) -> list[str]:
@@ -307,12 +317,18 @@ def _shifts() -> Sequence[Shift]:
 
 def _shift_words(shift: Shift) -> str:
     if shift.weekday is not None and shift.from_time is not None and shift.to_time is not None:
-        over = "the next day" if shift.to_time <= shift.from_time else ""
-        return f"every {dict(WEEKDAYS)[shift.weekday]} {shift.from_time:%H:%M} to {shift.to_time:%H:%M} {over}".strip()
+        said = {
+            "day": str(dict(WEEKDAYS)[shift.weekday]),
+            "start": f"{shift.from_time:%H:%M}",
+            "end": f"{shift.to_time:%H:%M}",
+        }
+        if shift.to_time <= shift.from_time:
+            return _("every %(day)s %(start)s to %(end)s the next day", **said)
+        return _("every %(day)s %(start)s to %(end)s", **said)
     if shift.starts_at is None or shift.ends_at is None:
         raise ValueError(f"shift {shift.public_id} is neither once nor weekly")
     start, end = (moment.astimezone(page.zone()) for moment in (shift.starts_at, shift.ends_at))
-    return f"once, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+    return _("once, %(start)s to %(end)s", start=f"{start:%Y-%m-%d %H:%M}", end=f"{end:%Y-%m-%d %H:%M}")
 
 
 def _shift_fields(shift: Shift) -> dict[str, str]:
@@ -330,7 +346,11 @@ def _shift_fields(shift: Shift) -> dict[str, str]:
 def _quiet_words(contact: Contact) -> str:
     if contact.quiet_from is None or contact.quiet_to is None:
         return "none"
-    return f"{contact.quiet_from:%H:%M} to {contact.quiet_to:%H:%M}"
+    return _(
+        "%(quiet_from)s to %(quiet_to)s",
+        quiet_from=f"{contact.quiet_from:%H:%M}",
+        quiet_to=f"{contact.quiet_to:%H:%M}",
+    )
 
 
 def _contacts() -> Sequence[Contact]:

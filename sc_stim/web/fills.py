@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import allowed, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor, throttle_sign_in
+from sc_stim.i18n import _
 from sc_stim.models import Device, DeviceSetting, Fill, User
 from sc_stim.models.device import fills_of, fills_with_names, settings_of
 from sc_stim.models.scope import find
@@ -74,13 +75,13 @@ def confirm(public_id: uuid.UUID) -> Response | tuple[str, int]:
         "drugs": visit_form.read_drugs(form),
         "checklist": visit_form.read_answers(form),
     }
-    form.text("email", "The e-mail address of the second person", needed=True)
+    form.text("email", _("The e-mail address of the second person"), needed=True)
     second = None if form.errors else _second_person(form)
     if second is not None:
         try:
             refilling.confirm_fill(db.session(), second, pump, fill, read, at=page.at())
             db.session.commit()
-            flash("Confirmed by the second person.", "done")
+            flash(_("Confirmed by the second person."), "done")
             return redirect(url_for("web.fill", public_id=public_id), 303)
         except FieldRefused as refused:
             db.session.rollback()
@@ -163,10 +164,10 @@ def _second_person(form: Form) -> Actor | None:
     )  # fmt: skip
     db.session.commit()
     if user is None or user.clinic_id != actor().clinic_id:
-        form.refuse("email", "The e-mail address or the password is wrong.")
+        form.refuse("email", _("The e-mail address or the password is wrong."))
         return None
     if not allowed(user.role, "fills.record"):
-        form.refuse("email", "The second person has to be a nurse or a clinician.")
+        form.refuse("email", _("The second person has to be a nurse or a clinician."))
         return None
     return Actor(user.clinic_id, str(user.public_id), key, user.id)
 
@@ -213,8 +214,8 @@ def _csv_row(fill: Fill) -> list[Any]:
 def drugs_in_words(drugs: Sequence[Mapping[str, Any]]) -> str:
     """`morphine 10 mg/mL, bupivacaine 5 mg/mL`."""
     return ", ".join(
-        f"{drug['name']} {words.number(drug['mg_per_ml'])} mg/mL"
+        _("%(drug)s %(mg_per_ml)s mg/mL", drug=drug["name"], mg_per_ml=words.number(drug["mg_per_ml"]))
         if drug.get("mg_per_ml") is not None
-        else f"{drug['name']}, concentration unknown"
+        else _("%(drug)s, concentration unknown", drug=drug["name"])
         for drug in drugs
     )

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sc_stim.i18n import _
 from sc_stim.web.words import number as said
 
 LONGEST_TEXT: Final = 2000
@@ -42,9 +43,12 @@ class Form:
         """None where nothing was typed."""
         typed = self[field]
         if len(typed) > most:
-            self.refuse(field, f"{name} has {len(typed)} characters; {most} fit.")
+            self.refuse(
+                field,
+                _("%(name)s has %(many)s characters; %(most)s fit.", name=name, many=len(typed), most=most),
+            )
         if needed and not typed:
-            self.refuse(field, f"{name} is needed.")
+            self.refuse(field, _("%(name)s is needed.", name=name))
         return typed or None
 
     def number(
@@ -54,20 +58,20 @@ class Form:
         typed = self.text(field, name, needed=needed)
         if typed is None or field in self.errors:
             return None
-        of = f" {unit}" if unit else ""
         if not _NUMBER.fullmatch(typed):
-            self.refuse(field, f"{name} must be a number{f' of {unit}' if unit else ''}, as 3.5.")
+            self.refuse(field, _no_number(name, unit))
             return None
         value = float(Decimal(typed.replace(",", ".")))
         if not least <= value <= most:
-            self.refuse(field, f"{name} must lie between {said(least)} and {said(most)}{of}.")
+            within = {"least": said(least), "most": f"{said(most)} {unit}".rstrip()}
+            self.refuse(field, _("%(name)s must lie between %(least)s and %(most)s.", name=name, **within))
             return None
         return value
 
     def whole(self, field: str, name: str, *, least: int, most: int, needed: bool = False) -> int | None:
         value = self.number(field, name, least=least, most=most, needed=needed)
         if value is not None and value != int(value):
-            self.refuse(field, f"{name} must be a whole number.")
+            self.refuse(field, _("%(name)s must be a whole number.", name=name))
             return None
         return None if value is None else int(value)
 
@@ -76,7 +80,7 @@ class Form:
         if not typed and not needed:
             return None
         if typed not in choices:
-            self.refuse(field, f"Choose {name[:1].lower()}{name[1:]} from the list.")
+            self.refuse(field, _not_listed(name))
             return None
         return typed
 
@@ -90,7 +94,7 @@ class Form:
         try:
             return dt.date.fromisoformat(typed)
         except ValueError:
-            self.refuse(field, f"{name} must be a date, as 2026-11-22.")
+            self.refuse(field, _("%(name)s must be a date, as 2026-11-22.", name=name))
             return None
 
     def moment(self, field: str, name: str, zone: ZoneInfo, *, needed: bool = False) -> dt.datetime | None:
@@ -101,13 +105,13 @@ class Form:
         try:
             local = dt.datetime.fromisoformat(typed)
         except ValueError:
-            self.refuse(field, f"{name} must be a date and a time, as 2026-11-22 09:30.")
+            self.refuse(field, _("%(name)s must be a date and a time, as 2026-11-22 09:30.", name=name))
             return None
         if local.tzinfo is not None:
             return local.astimezone(dt.UTC)
         moment = local.replace(tzinfo=zone).astimezone(dt.UTC)
         if moment.astimezone(zone).replace(tzinfo=None) != local:
-            self.refuse(field, f"{name}: the clocks skip this hour on that day.")
+            self.refuse(field, _("%(name)s: the clocks skip this hour on that day.", name=name))
             return None
         return moment
 
@@ -117,7 +121,7 @@ class Form:
         if typed is None:
             return None
         if not _TIME.fullmatch(typed):
-            self.refuse(field, f"{name} must be a time, as 09:30.")
+            self.refuse(field, _("%(name)s must be a time, as 09:30.", name=name))
             return None
         return dt.time.fromisoformat(typed[:5])
 
@@ -128,5 +132,15 @@ class Form:
         try:
             return uuid.UUID(typed)
         except ValueError:
-            self.refuse(field, f"Choose {name[:1].lower()}{name[1:]} from the list.")
+            self.refuse(field, _not_listed(name))
             return None
+
+
+def _no_number(name: str, unit: str) -> str:
+    if unit:
+        return _("%(name)s must be a number of %(unit)s, as 3.5.", name=name, unit=unit)
+    return _("%(name)s must be a number, as 3.5.", name=name)
+
+
+def _not_listed(name: str) -> str:
+    return _("Choose %(name)s from the list.", name=f"{name[:1].lower()}{name[1:]}")

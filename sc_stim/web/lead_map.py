@@ -6,6 +6,7 @@ from typing import Final
 
 from sc_stim.clinical.impedance import shipped_rules
 from sc_stim.devices.catalogue import StimulatorModel, UnknownModel, find_stimulator
+from sc_stim.i18n import _
 from sc_stim.models import Lead
 from sc_stim.web.implants import Implant
 from sc_stim.web.words import number
@@ -68,8 +69,10 @@ def _leads(
             _contact(place, first + place, ohm, first + place in in_use, limits)
             for place in range(lead.contacts)
         )
-        tip = f"tip at {lead.tip_level}" if lead.tip_level else "level not on record"
-        yield DrawnLead(LEAD_PX * index + 12, f"Lead {lead.position + 1}", tip, contacts)
+        tip = _("tip at %(level)s", level=lead.tip_level) if lead.tip_level else _("level not on record")
+        yield DrawnLead(
+            LEAD_PX * index + 12, _("Lead %(position)s", position=lead.position + 1), tip, contacts
+        )
         first += lead.contacts
 
 
@@ -78,12 +81,13 @@ def _contact(
 ) -> DrawnContact:
     value = ohm[contact] if contact < len(ohm) else None
     state = _state(value, limits)
-    measured = "not measured" if value is None else f"{number(round(value))} Ω"
-    fault = {"open": ", open?", "short": ", short?"}.get(state, "")
-    use = ", in use" if in_use else ""
+    measured = _("not measured") if value is None else f"{number(round(value))} Ω"
+    fault = {"open": _("open?"), "short": _("short?")}.get(state)
+    shown = ", ".join(filter(None, (measured, fault)))
+    said = ", ".join(filter(None, (measured, fault, _("in use") if in_use else None)))
     y_px = TOP_PX + place * (CONTACT_PX + SPACE_PX)
     return DrawnContact(
-        y_px, state, in_use, f"{measured}{fault}", f"Contact {contact + 1}: {measured}{fault}{use}"
+        y_px, state, in_use, shown, _("Contact %(number)s: %(said)s", number=contact + 1, said=said)
     )
 
 

@@ -2,15 +2,17 @@
 
 The news only says that something changed; the page then fetches its part again, as the person who looks at it, with
 everything that guards and records a page. So nothing leaks here, and the cost for the database does not depend on how
-many look.
+many look. The address that a page listens on says what was there before the page was made: what changed between the
+two is news as well.
 """
 
 import datetime as dt
+import hashlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -28,6 +30,7 @@ LOOK_EVERY_S: Final = 2.0
 ALIVE_EVERY_S: Final = 15.0  # the page warns when it has heard nothing for three times as long
 LONGEST_S: Final = 600.0  # then the browser asks again, and its session is checked again
 MOST_VIEWERS: Final = 40  # of one process: each holds one of its threads
+LIVE_PAGES: Final = ("web.worklist", "web.find_on_worklist", "web.alerts")
 BY_ITSELF: Final = "X-By-Itself"  # header of requests that no person made
 
 log = structlog.get_logger(__name__)
@@ -49,6 +52,8 @@ class Watch:
         with self._news:
             if self._viewers.total() >= MOST_VIEWERS:
                 return False
+            if clinic_id not in self._viewers:
+                self._seen.pop(clinic_id, None)  # of the time before the last one left
             self._viewers[clinic_id] += 1
             if not self._looking:
                 self._looking = True
@@ -85,7 +90,8 @@ class Watch:
             try:
                 parts = health.working(db.session, clock.now())
                 well = tuple(name for name, part in parts.items() if not part.ok)
-                return {clinic: (*mark, well) for clinic, mark in changes.marks(db.session, clinics).items()}
+                marks = changes.marks(db.session, clinics)
+                return {clinic: (_digest(mark), well) for clinic, mark in marks.items()}
             except SQLAlchemyError as error:
                 log.warning("live_look_failed", error=type(error).__name__)
                 return dict.fromkeys(clinics, ("database away",))
@@ -102,13 +108,33 @@ class QuietSessions(SecureCookieSessionInterface):
 
 def install(app: Flask) -> None:
     app.session_interface = QuietSessions()
+    app.url_defaults(_say_what_was_there)
     app.extensions["live"] = Watch(app)
+
+
+@pages.before_request
+def _see_what_is_there() -> None:
+    if request.endpoint in LIVE_PAGES and g.get("user"):
+        clinic_id = g.user.clinic_id
+        g.seen = _digest(changes.marks(db.session(), [clinic_id])[clinic_id])
+
+
+def _say_what_was_there(endpoint: str, values: dict[str, Any]) -> None:
+    if endpoint == "web.live" and "seen" in g:
+        values.setdefault("seen", g.seen)
+
+
+def _digest(mark: changes.Mark) -> str:
+    return hashlib.sha256(repr(mark).encode()).hexdigest()[:16]
 
 
 @pages.get("/live", endpoint="live")
 @requires("refills.read")
 def live() -> Response:
-    """Server-sent events: `changed` when the worklist has news, `alive` in between. 503 when too many look."""
+    """Server-sent events: `changed` when the worklist has news, `alive` in between. 503 when too many look.
+
+    `?seen=` is what was there before the page was made.
+    """
     watch: Watch = current_app.extensions["live"]
     clinic_id = g.user.clinic_id
     db.session.rollback()  # the connection goes back: this request lasts
@@ -116,20 +142,25 @@ def live() -> Response:
         return Response(
             "Too many pages are live: this one looks again by itself.\n", 503, {"Retry-After": "60"}
         )
-    answer = Response(_events(watch, clinic_id), mimetype="text/event-stream")
+    answer = Response(_events(watch, clinic_id, request.args.get("seen")), mimetype="text/event-stream")
     answer.call_on_close(lambda: watch.leave(clinic_id))
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 
 
-def _events(watch: Watch, clinic_id: int) -> Iterator[str]:
-    begun = time.monotonic()
+def _events(watch: Watch, clinic_id: int, before: str | None) -> Iterator[str]:
+    begun, seen = time.monotonic(), None
     yield _event("alive")
-    seen = watch.wait(clinic_id, None, ALIVE_EVERY_S)
     while time.monotonic() - begun < LONGEST_S:
         now = watch.wait(clinic_id, seen, ALIVE_EVERY_S)
-        yield _event("alive" if now == seen else "changed")
+        yield _event("changed" if _is_news(before, seen, now) else "alive")
         seen = now
+
+
+def _is_news(before: str | None, seen: changes.Mark | None, now: changes.Mark | None) -> bool:
+    if seen is None:  # the first look: only the page itself can tell
+        return before is not None and now is not None and now[0] != before
+    return now != seen
 
 
 def _event(name: str) -> str:

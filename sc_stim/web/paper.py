@@ -13,6 +13,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
+from sc_stim.i18n import _, _lazy
 from sc_stim.web import dates, page
 
 FONTS: Final = Path(__file__).parent / "fonts"  # from npm, by frontend/build.py
@@ -20,7 +21,7 @@ FONT: Final = "DejaVu"
 TEXT_PT: Final = 10
 MARGIN_MM: Final = 18
 LABEL_MM: Final = 48
-DISCLAIMER: Final = "Not a certified medical device. Never changes therapy."
+DISCLAIMER: Final = _lazy("Not a certified medical device. Never changes therapy.")
 
 
 class Paper(FPDF):
@@ -44,14 +45,31 @@ class Paper(FPDF):
         self.set_font(FONT, "B", 14)
         self._line(self._title)
         self.set_font(FONT, size=TEXT_PT)
-        self._line(f"{self._about} · {page.clinic_name()} · as of {self._as_of}")
+        self._line(
+            _(
+                "%(about)s · %(clinic)s · as of %(as_of)s",
+                about=self._about,
+                clinic=page.clinic_name(),
+                as_of=self._as_of,
+            )
+        )
         self.line(MARGIN_MM, self.get_y() + 1, self.w - MARGIN_MM, self.get_y() + 1)
         self.ln(4)
 
     def footer(self) -> None:
         self.set_y(-MARGIN_MM)
         self.set_font(FONT, size=8)
-        self.cell(0, 5, f"{DISCLAIMER} Page {self.page_no()} of {{nb}}", align="C")
+        self.cell(
+            0,
+            5,
+            _(
+                "%(disclaimer)s Page %(number)s of %(all)s",
+                disclaimer=DISCLAIMER,
+                number=self.page_no(),
+                all="{nb}",
+            ),
+            align="C",
+        )
 
     def heading(self, text: str) -> None:
         self.ln(2)
@@ -70,7 +88,7 @@ class Paper(FPDF):
             self.multi_cell(LABEL_MM, 5.5, name, new_x=XPos.RIGHT, new_y=YPos.TOP)
             self.set_font(FONT, size=TEXT_PT)
             self.set_xy(MARGIN_MM + LABEL_MM, top)
-            self.words(value or "not on record")
+            self.words(value or _("not on record"))
 
     def rows(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int] | None = None

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from sc_stim.i18n import _
 from sc_stim.models import PainFinding, Patient
 from sc_stim.models.series import Bucket, buckets, pain_series, sample_series, start_of_day
 from sc_stim.web import charts, words
@@ -81,7 +82,7 @@ def draw(
 
 
 def _pain(paper: Paper, patient: Patient, rows: Rows, findings: Iterable[PainFinding]) -> Chart:
-    subject = Subject("pain", "Pain", "NRS", "daily mean of the diary, 0 none to 10 worst")
+    subject = Subject("pain", _("Pain"), "NRS", _("daily mean of the diary, 0 none to 10 worst"))
     marks = [
         Mark(finding.day, "finding", words.say(words.PAIN_FINDING, finding.kind)) for finding in findings
     ]
@@ -91,11 +92,11 @@ def _pain(paper: Paper, patient: Patient, rows: Rows, findings: Iterable[PainFin
 def _stimulator(paper: Paper, implant: Implant, rows: Rows) -> Iterator[Chart]:
     seconds = paper.daily(rows, "on_s")
     hours = {day: seconds[day] / 3600 for day in seconds if day < paper.axis.today}
-    usage = implant.subject("usage", "Stimulation", "h/day", "hours of each day that is over")
+    usage = implant.subject("usage", _("Stimulation"), "h/day", _("hours of each day that is over"))
     yield paper.chart_of(implant, usage, HOURS, hours, style="bars")
     percent = paper.daily(rows, "battery_pct")
     if percent or implant.last("battery_pct") is not None:
-        charge = implant.subject("battery", "Battery", "%", "last charge of each day")
+        charge = implant.subject("battery", _("Battery"), "%", _("last charge of each day"))
         yield paper.chart_of(implant, charge, PERCENT, percent)
     else:
         yield _voltage(paper, implant, rows)
@@ -105,8 +106,14 @@ def _pump(paper: Paper, implant: Implant, rows: Rows) -> Iterator[Chart]:
     device, volumes = implant.device, paper.daily(rows, "reservoir_ml")
     scale = charts.scale(0, max([device.reservoir_ml or USUAL_CAPACITY_ML, *volumes.values()]))
     alarm_ml = device.low_reservoir_alarm_ml
-    level = (alarm_ml, f"low-reservoir alarm {number(alarm_ml)} mL") if alarm_ml is not None else None
-    subject = implant.subject("reservoir", "Reservoir", "mL", "as the pump computes it, last of each day")
+    level = (
+        (alarm_ml, _("low-reservoir alarm %(alarm_ml)s mL", alarm_ml=number(alarm_ml)))
+        if alarm_ml is not None
+        else None
+    )
+    subject = implant.subject(
+        "reservoir", _("Reservoir"), "mL", _("as the pump computes it, last of each day")
+    )
     yield paper.chart_of(implant, subject, scale, volumes, marks=_pump_marks(paper, implant), level=level)
     yield _voltage(paper, implant, rows)
 
@@ -114,14 +121,16 @@ def _pump(paper: Paper, implant: Implant, rows: Rows) -> Iterator[Chart]:
 def _voltage(paper: Paper, implant: Implant, rows: Rows) -> Chart:
     volts = paper.daily(rows, "battery_v")
     scale = charts.scale(min(volts.values(), default=2.6) - 0.1, max(volts.values(), default=3.4) + 0.1, 3)
-    subject = implant.subject("battery", "Battery", "V", "last voltage of each day")
+    subject = implant.subject("battery", _("Battery"), "V", _("last voltage of each day"))
     return paper.chart_of(implant, subject, scale, volts)
 
 
 def _pump_marks(paper: Paper, implant: Implant) -> Iterator[Mark]:
     for fill in implant.fills:
-        yield Mark(paper.local(fill.at), "fill", f"filled with {number(fill.filled_ml)} mL")
+        yield Mark(
+            paper.local(fill.at), "fill", _("filled with %(filled_ml)s mL", filled_ml=number(fill.filled_ml))
+        )
     if implant.forecast and implant.forecast.refill_by:
-        yield Mark(implant.forecast.refill_by, "refill_by", "refill by")
+        yield Mark(implant.forecast.refill_by, "refill_by", _("refill by"))
     if implant.forecast and implant.forecast.earliest_empty_on:
-        yield Mark(implant.forecast.earliest_empty_on, "earliest_empty", "earliest empty")
+        yield Mark(implant.forecast.earliest_empty_on, "earliest_empty", _("earliest empty"))

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Assessment, Patient, Treatment
 from sc_stim.models.patient import ASSESSMENTS, ICD_10, RISK_FACTORS, SYMPTOMS, TREATMENTS
 from sc_stim.models.scope import find
@@ -28,14 +29,14 @@ LONGEST_NOTE: Final = 10_000
 FIRST_DAY: Final = dt.date(1900, 1, 1)
 # field -> (label, longest, whether it is needed)
 TEXTS: Final = {
-    "family_name": ("Family name", 100, True),
-    "given_name": ("Given name", 100, True),
-    "mrn": ("Record number", 64, True),
-    "phone": ("Telephone", 40, False),
-    "email": ("E-mail address", 254, False),
-    "indication_icd10": ("ICD-10 code", 10, False),
-    "indication": ("Indication", 300, False),
-    "note": ("Note", LONGEST_NOTE, False),
+    "family_name": (_lazy("Family name"), 100, True),
+    "given_name": (_lazy("Given name"), 100, True),
+    "mrn": (_lazy("Record number"), 64, True),
+    "phone": (_lazy("Telephone"), 40, False),
+    "email": (_lazy("E-mail address"), 254, False),
+    "indication_icd10": (_lazy("ICD-10 code"), 10, False),
+    "indication": (_lazy("Indication"), 300, False),
+    "note": (_lazy("Note"), LONGEST_NOTE, False),
 }
 
 
@@ -55,7 +56,10 @@ def add() -> ResponseReturnValue:
             patient = registry.register_patient(db.session(), actor(), values, at=page.at())
             db.session.commit()
             flash(
-                f"{patient.display_name} is on record. Enter the care pathway next, or go to the patient.",
+                _(
+                    "%(patient)s is on record. Enter the care pathway next, or go to the patient.",
+                    patient=patient.display_name,
+                ),
                 "done",
             )
             return redirect(url_for("web.pathway", public_id=patient.public_id), 303)
@@ -86,7 +90,7 @@ def change(public_id: uuid.UUID) -> ResponseReturnValue:
         try:
             registry.change_patient(db.session(), actor(), patient, values, at=page.at())
             db.session.commit()
-            flash("The record is changed.", "done")
+            flash(_("The record is changed."), "done")
             return redirect(url_for("web.patient", public_id=public_id), 303)
         except Conflict as refused:
             db.session.rollback()
@@ -112,11 +116,11 @@ def keep_treatment(public_id: uuid.UUID) -> ResponseReturnValue:
     patient, form = _patient(public_id), Form(request.form)
     treatment = _step(Treatment, patient, "treatment")
     values = {
-        "kind": form.choice("kind", "Treatment", TREATMENTS),
-        "started_on": _day(form, "started_on", "Began on", needed=True),
-        "ended_on": _day(form, "ended_on", "Ended on"),
-        "relief_pct": form.number("relief_pct", "Relief", least=0, most=100, unit="%"),
-        "outcome": form.text("outcome", "Outcome", most=LONGEST_NOTE),
+        "kind": form.choice("kind", _("Treatment"), TREATMENTS),
+        "started_on": _day(form, "started_on", _("Began on"), needed=True),
+        "ended_on": _day(form, "ended_on", _("Ended on")),
+        "relief_pct": form.number("relief_pct", _("Relief"), least=0, most=100, unit="%"),
+        "outcome": form.text("outcome", _("Outcome"), most=LONGEST_NOTE),
     }
     if treatment and treatment.version != editing.read_version():
         form.refuse("kind", f"{editing.STALE[:1].upper()}{editing.STALE[1:]}.")
@@ -127,10 +131,13 @@ def keep_treatment(public_id: uuid.UUID) -> ResponseReturnValue:
             else:
                 registry.add_treatment(db.session(), actor(), patient, values, at=page.at())
             db.session.commit()
-            return _kept(public_id, "The treatment is kept.")
+            return _kept(public_id, _("The treatment is kept."))
         except FieldRefused as refused:
             db.session.rollback()
-            form.refuse(refused.field, f"Ended on {refused.reason.replace('started_on', 'the beginning')}.")
+            form.refuse(
+                refused.field,
+                _("Ended on %(reason)s.", reason=refused.reason.replace("started_on", "the beginning")),
+            )
     return _pathway_page(_patient(public_id), treatment_form=form), 422
 
 
@@ -141,9 +148,9 @@ def keep_assessment(public_id: uuid.UUID) -> ResponseReturnValue:
     patient, form = _patient(public_id), Form(request.form)
     assessment = _step(Assessment, patient, "assessment")
     values = {
-        "kind": form.choice("examination", "Examination", ASSESSMENTS),
-        "performed_on": _day(form, "performed_on", "Done on", needed=True),
-        "finding": form.text("finding", "Finding", needed=True, most=LONGEST_NOTE),
+        "kind": form.choice("examination", _("Examination"), ASSESSMENTS),
+        "performed_on": _day(form, "performed_on", _("Done on"), needed=True),
+        "finding": form.text("finding", _("Finding"), needed=True, most=LONGEST_NOTE),
     }
     if assessment and assessment.version != editing.read_version():
         form.refuse("examination", f"{editing.STALE[:1].upper()}{editing.STALE[1:]}.")
@@ -154,7 +161,7 @@ def keep_assessment(public_id: uuid.UUID) -> ResponseReturnValue:
     else:
         registry.add_assessment(db.session(), actor(), patient, values, at=page.at())
     db.session.commit()
-    return _kept(public_id, "The examination is kept.")
+    return _kept(public_id, _("The examination is kept."))
 
 
 def _kept(public_id: uuid.UUID, said: str) -> ResponseReturnValue:
@@ -217,14 +224,14 @@ def _values(form: Form) -> dict[str, Any]:
         name: form.text(name, label, needed=needed, most=most)
         for name, (label, most, needed) in TEXTS.items()
     }
-    values["birth_date"] = _day(form, "birth_date", "Born")
+    values["birth_date"] = _day(form, "birth_date", _("Born"))
     values["time_zone"] = form["time_zone"] or page.zone().key
     if values["time_zone"] not in available_timezones():
-        form.refuse("time_zone", "The time zone must be one of the list, as Europe/Berlin.")
+        form.refuse("time_zone", _("The time zone must be one of the list, as Europe/Berlin."))
     if values["indication_icd10"] and not re.fullmatch(ICD_10, values["indication_icd10"]):
-        form.refuse("indication_icd10", "Not the form of an ICD-10 code, as M96.1.")
+        form.refuse("indication_icd10", _("Not the form of an ICD-10 code, as M96.1."))
     if values["email"] and not _is_email(values["email"]):
-        form.refuse("email", "Not the form of an e-mail address, as ada@example.org.")
+        form.refuse("email", _("Not the form of an e-mail address, as ada@example.org."))
     return values | {
         "risk_factors": _chosen("risk_factors", RISK_FACTORS),
         "symptoms": _chosen("symptoms", SYMPTOMS),
@@ -236,7 +243,9 @@ def _day(form: Form, field: str, name: str, *, needed: bool = False) -> dt.date 
     """A day that has been: nobody was born, treated or examined later than today."""
     day = form.day(field, name, needed=needed)
     if day is not None and not FIRST_DAY <= day <= page.today():
-        form.refuse(field, f"{name}: the day must lie between {FIRST_DAY.year} and today.")
+        form.refuse(
+            field, _("%(name)s: the day must lie between %(year)s and today.", name=name, year=FIRST_DAY.year)
+        )
         return None
     return day
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import selectinload
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _lazy
 from sc_stim.models import Device, Patient
 from sc_stim.models.patient import RISK_FACTORS
 from sc_stim.models.review import reviews_due
@@ -22,8 +23,8 @@ from sc_stim.web.exports import csv_answer
 from sc_stim.workflows import audit
 
 PAGE_SIZE: Final = 50
-DEVICES: Final = {"pump": "Pump", "stimulator": "Stimulator", "none": "No device"}
-REVIEWS: Final = {"due": "Review due"}
+DEVICES: Final = {"pump": _lazy("Pump"), "stimulator": _lazy("Stimulator"), "none": _lazy("No device")}
+REVIEWS: Final = {"due": _lazy("Review due")}
 ORDER: Final = (Patient.family_name, Patient.given_name, Patient.id)
 CSV_HEADER: Final = (
     "family_name", "given_name", "record_number", "born", "telephone", "e_mail", "indication_icd10", "indication",
@@ -108,7 +109,7 @@ def _statement(name: str, chosen: Chosen) -> Select[Any]:
             _has(Device.kind == chosen.device) if chosen.device != "none" else ~_has()
         )
     if chosen.review:
-        due, _ = reviews_due(clinic_id, page.today())
+        due, _marked = reviews_due(clinic_id, page.today())
         statement = statement.where(Patient.id.in_(due.with_only_columns(Patient.id)))
     if chosen.risk:
         statement = statement.where(Patient.id.in_(_with_risk(clinic_id, chosen.risk)))

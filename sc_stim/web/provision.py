@@ -15,6 +15,7 @@ from sc_stim.devices.catalogue import models
 from sc_stim.devices.udi import InvalidUdi, Udi, parse_udi
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Patient
 from sc_stim.models.scope import find
 from sc_stim.web import page
@@ -26,9 +27,14 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 
 LONGEST_INTERVAL_S: Final = 7 * 86_400
 NAMES: Final = {
-    "model": "Model", "serial": "Serial number", "udi": "UDI", "reservoir_ml": "Reservoir", "leads": "Leads",
-    "implanted_on": "Day of implantation", "mrn": "Record number",
-}  # fmt: skip
+    "model": _lazy("Model"),
+    "serial": _lazy("Serial number"),
+    "udi": "UDI",
+    "reservoir_ml": _lazy("Reservoir"),
+    "leads": _lazy("Leads"),
+    "implanted_on": _lazy("Day of implantation"),
+    "mrn": _lazy("Record number"),
+}
 _LEAD: Final = re.compile(r"(\d{1,2})(?:\s+([CTLS]\d{1,2}))?", re.IGNORECASE)
 
 Answer = Response | str | tuple[str, int]
@@ -91,9 +97,9 @@ def register() -> Answer:
     if form.errors:
         db.session.rollback()
         return _check(_label(Form(request.form)), form), 422
-    flash("The device is registered. It can send nothing until it has a login.", "done")
+    flash(_("The device is registered. It can send nothing until it has a login."), "done")
     for caution in cautions:
-        flash(f"Look at this: {caution.message}.", "refused")
+        flash(_("Look at this: %(message)s.", message=caution.message), "refused")
     return redirect(url_for("web.device", public_id=device.public_id), 303)
 
 
@@ -117,22 +123,22 @@ def _patient(form: Form) -> Patient | None:
     statement = in_clinic(select(Patient), Patient, actor().clinic_id).where(Patient.mrn == form["mrn"])
     patient: Patient | None = db.session.scalars(statement).one_or_none()
     if patient is None:
-        form.refuse("mrn", "Nobody here has this record number.")
+        form.refuse("mrn", _("Nobody here has this record number."))
     return patient
 
 
 def _values(form: Form, label: Label) -> dict[str, Any]:
     """What the workflow wants to be told; what was left empty is left out."""
     values: Mapping[str, Any] = {
-        "model": form.choice("model", "Model", [model.name for model in models()]),
+        "model": form.choice("model", _("Model"), [model.name for model in models()]),
         "udi": label.typed or None,
-        "serial": form.text("serial", "Serial number", most=40),
-        "firmware": form.text("firmware", "Firmware", most=40),
-        "reservoir_ml": form.number("reservoir_ml", "Reservoir", least=1, most=100, unit="mL"),
+        "serial": form.text("serial", _("Serial number"), most=40),
+        "firmware": form.text("firmware", _("Firmware"), most=40),
+        "reservoir_ml": form.number("reservoir_ml", _("Reservoir"), least=1, most=100, unit="mL"),
         "report_interval_s": form.whole(
-            "report_interval_s", "Time between reports", least=0, most=LONGEST_INTERVAL_S
+            "report_interval_s", _("Time between reports"), least=0, most=LONGEST_INTERVAL_S
         ),
-        "implanted_on": form.day("implanted_on", "Day of implantation"),
+        "implanted_on": form.day("implanted_on", _("Day of implantation")),
         "leads": _leads(form),
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -140,12 +146,12 @@ def _values(form: Form, label: Label) -> dict[str, Any]:
 
 def _leads(form: Form) -> list[dict[str, Any]] | None:
     """`8 T8, 8 T9`: contacts and level of the tip of each lead."""
-    typed = form.text("leads", "Leads", most=100)
+    typed = form.text("leads", _("Leads"), most=100)
     if typed is None:
         return None
     found = [_LEAD.fullmatch(part.strip()) for part in typed.split(",")]
     if not all(match and 1 <= int(match[1]) <= 64 for match in found) or len(found) > 8:
-        form.refuse("leads", "Leads: give the contacts of each, and the level of its tip, as 8 T8, 8 T9.")
+        form.refuse("leads", _("Leads: give the contacts of each, and the level of its tip, as 8 T8, 8 T9."))
     return [
         {"contacts": int(match[1]), "tip_level": match[2] and match[2].upper()} for match in found if match
     ]

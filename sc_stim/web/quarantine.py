@@ -15,6 +15,7 @@ from sc_stim.access import in_clinic, requires
 from sc_stim.devices import ingest
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _lazy
 from sc_stim.models import Device, Quarantine
 from sc_stim.models.scope import find
 from sc_stim.web import page, words
@@ -28,8 +29,8 @@ MOST_SHOWN_BYTES: Final = 4096
 BYTES_OF_A_LINE: Final = 16
 # code -> (name, what an empty list says)
 CHOICES: Final = {
-    "open": ("To look at", "Nothing is in quarantine: every message could be taken."),
-    "settled": ("Settled", "Nothing was taken from quarantine yet."),
+    "open": (_lazy("To look at"), _lazy("Nothing is in quarantine: every message could be taken.")),
+    "settled": (_lazy("Settled"), _lazy("Nothing was taken from quarantine yet.")),
 }
 CSV_HEADER: Final = (
     "message", "received", "device", "serial", "reason", "field", "detail", "epoch", "seq", "times_seen", "replayed",

@@ -14,6 +14,7 @@ from sc_stim.access import allowed, in_clinic, requires
 from sc_stim.clinical.outreach import CLASSES, FINISHED, WAYS, Outreach
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Device, Recall, RecallOutreach, RecallOutreachEntry
 from sc_stim.models.recall import counts_of
 from sc_stim.models.scope import find
@@ -25,7 +26,7 @@ from sc_stim.workflows.refusals import Conflict, FieldRefused
 PAGE_SIZE: Final = 50
 MOST_RECALLS: Final = 200
 NOTE_LIMIT: Final = 2000
-SHOWN: Final = {"left": "Left to do", "all": "All"}
+SHOWN: Final = {"left": _lazy("Left to do"), "all": _lazy("All")}
 TEXTS: Final = {"title": 200, "reference": 200, "source": 500, "advice": 10_000}
 
 
@@ -88,7 +89,7 @@ def keep() -> Response | str:
     except FieldRefused as refused:
         db.session.rollback()
         return _previewed(draft, str(refused))
-    flash("The recall is kept. These are the devices to follow up.", "done")
+    flash(_("The recall is kept. These are the devices to follow up."), "done")
     return redirect(url_for("web.recall", public_id=recall.public_id), 303)
 
 
@@ -135,7 +136,7 @@ def correct(public_id: uuid.UUID) -> Response:
             db.session(), actor(), recall, {}, draft.text, accept_unread=draft.accept_unread, at=page.at()
         )
 
-    return _do(public_id, act, "The corrected list counts now.")
+    return _do(public_id, act, _("The corrected list counts now."))
 
 
 @pages.post("/recalls/<uuid:public_id>/close", endpoint="close_recall")
@@ -144,7 +145,7 @@ def close(public_id: uuid.UUID) -> Response:
     def act(recall: Recall) -> None:
         recalls.change_recall(db.session(), actor(), recall, {"closed": True}, at=page.at())
 
-    return _do(public_id, act, "The recall is closed.")
+    return _do(public_id, act, _("The recall is closed."))
 
 
 @pages.post("/outreach/<uuid:public_id>", endpoint="follow_up_recall")
@@ -156,17 +157,17 @@ def follow_up(public_id: uuid.UUID) -> Response:
     where = url_for("web.recall", public_id=row.recall.public_id, show=request.form.get("show", "left"))
     try:
         if request.form.get("version") != str(row.version):
-            raise Conflict("somebody else has just recorded something here: look at it first")
+            raise Conflict(_("somebody else has just recorded something here: look at it first"))
         state = _state()
         note, way = page.typed("note")[:NOTE_LIMIT] or None, page.typed("way") or None
         if way is not None and way not in WAYS:
-            raise FieldRefused("way", "choose one of the list")
+            raise FieldRefused("way", _("choose one of the list"))
         recalls.follow_up(db.session(), actor(), row, state, way, note, at=page.at())
         db.session.commit()
-        flash(f"Noted: {words.say(words.OUTREACH, state).lower()}.", "done")
+        flash(_("Noted: %(say)s.", say=words.say(words.OUTREACH, state).lower()), "done")
     except (FieldRefused, Conflict) as refused:
         db.session.rollback()
-        flash(f"Nothing was changed: {refused}.", "refused")
+        flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
     return redirect(where, 303)
 
 
@@ -205,7 +206,7 @@ def _draft() -> Draft:
     try:
         text = upload.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        flash("The file is no text. Save the table as CSV (UTF-8), then choose it again.", "refused")
+        flash(_("The file is no text. Save the table as CSV (UTF-8), then choose it again."), "refused")
         return Draft(values, page.typed("text"))
     return Draft(values, text.replace("\0", ""))
 
@@ -213,19 +214,19 @@ def _draft() -> Draft:
 def _check(draft: Draft) -> None:
     for name, longest in TEXTS.items():
         if len(draft.values[name]) > longest:
-            raise FieldRefused(name, f"is longer than {longest} characters")
+            raise FieldRefused(name, _("is longer than %(longest)s characters", longest=longest))
     for name in ("title", "advice"):
         if not draft.values[name]:
-            raise FieldRefused(name, "fill it in, so that others know what to do")
+            raise FieldRefused(name, _("fill it in, so that others know what to do"))
     if draft.values["recall_class"] not in ("", *CLASSES):
-        raise FieldRefused("class", "choose one of the list")
+        raise FieldRefused("class", _("choose one of the list"))
 
 
 def _state() -> Outreach:
     try:
         return Outreach(page.typed("state"))
     except ValueError as error:
-        raise FieldRefused("state", "choose how far it is") from error
+        raise FieldRefused("state", _("choose how far it is")) from error
 
 
 def _do(public_id: uuid.UUID, act: Any, done: str) -> Response:
@@ -236,7 +237,7 @@ def _do(public_id: uuid.UUID, act: Any, done: str) -> Response:
         flash(done, "done")
     except (FieldRefused, Conflict) as refused:
         db.session.rollback()
-        flash(f"Nothing was changed: {refused}.", "refused")
+        flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
     return redirect(url_for("web.recall", public_id=public_id), 303)
 
 

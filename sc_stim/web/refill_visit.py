@@ -14,6 +14,7 @@ from sc_stim.clinical.reconciliation import Flag, Reconciliation, pocket_fill_fl
 from sc_stim.clinical.refill_rules import shipped_rules
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import Device, DeviceSetting, Fill
 from sc_stim.models.device import fills_of, setting_in_force
 from sc_stim.models.scope import find
@@ -112,9 +113,9 @@ def _recorded(visit: Visit, form: Form, values: dict[str, Any]) -> Response:
         replaces = visit.wrong.public_id if visit.wrong else None
         fill = refilling.record_fill(db.session(), actor(), visit.pump, values, replaces, at=page.at())
         kept.status, kept.body = 303, {"fill": str(fill.public_id)}
-        flash("The visit is on record." if replaces is None else "The correction is on record.", "done")
+        flash(_("The visit is on record.") if replaces is None else _("The correction is on record."), "done")
     else:
-        flash("This visit was on record already. If something is wrong, correct it here.", "done")
+        flash(_("This visit was on record already. If something is wrong, correct it here."), "done")
     public_id = kept.body["fill"]
     db.session.commit()
     return redirect(url_for("web.fill", public_id=public_id), 303)

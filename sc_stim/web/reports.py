@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Alert, Device, DeviceSetting, Fill, PainFinding, PainScore, Patient, Review
 from sc_stim.models.replaced import not_replaced
 from sc_stim.models.scope import find
@@ -29,11 +30,13 @@ from sc_stim.workflows.registry import record_about
 
 PAIN_DAYS: Final = (30, 90)
 MOST_REVIEWS: Final = 20
-NOBODY: Final = "no patient assigned"
+NOBODY: Final = _lazy("no patient assigned")
 SETTINGS: Final = (
-    ("flow_ml_per_day", "Flow", "mL/day"), ("bolus_ml", "Bolus", "mL"), ("max_boluses_per_day", "Boluses a day", ""),
-    ("lockout_min", "Between boluses", "min"),
-)  # fmt: skip
+    ("flow_ml_per_day", _lazy("Flow"), "mL/day"),
+    ("bolus_ml", _lazy("Bolus"), "mL"),
+    ("max_boluses_per_day", _lazy("Boluses a day"), ""),
+    ("lockout_min", _lazy("Between boluses"), "min"),
+)
 
 
 @pages.get("/fills/<uuid:public_id>/record.pdf", endpoint="fill_record")
@@ -41,7 +44,7 @@ SETTINGS: Final = (
 def fill_record(public_id: uuid.UUID) -> Response:
     """One visit, with both names and both sets of values."""
     fill, pump = find_fill(public_id)
-    paper = Paper("Refill record", about=_about(pump.patient))
+    paper = Paper(_("Refill record"), about=_about(pump.patient))
     _write_visit(paper, sheet_of(fill, pump))
     record_about(db.session(), actor(), "device.fills.export", pump, {"fill": str(public_id)}, at=page.at())
     db.session.commit()
@@ -54,8 +57,8 @@ def fills_record(public_id: uuid.UUID) -> Response:
     """Every fill of a pump, with those that were corrected."""
     pump = find_pump(public_id)
     fills = ledger(pump)
-    paper = Paper("Fills", about=_about(pump.patient))
-    paper.facts([("Pump", _device(pump))])
+    paper = Paper(_("Fills"), about=_about(pump.patient))
+    paper.facts([(_("Pump"), _device(pump))])
     _write_ledger(
         paper, fills, {row.performed_by_id: row.performed_by.name for row in fills} | _second_names(fills)
     )
@@ -70,13 +73,13 @@ def patient_report(public_id: uuid.UUID) -> Response:
     """What the patient's page says, without its charts."""
     patient: Patient = find(db.session, Patient, actor().clinic_id, public_id) or abort(404)
     implants = implants_of(db.session(), patient, page.at())
-    paper = Paper("Patient report", about=_about(patient))
+    paper = Paper(_("Patient report"), about=_about(patient))
     _write_identity(paper, patient)
     for implant in implants:
         _write_device(paper, implant)
     _write_alerts(paper, alerts_of(patient, implants))
     _write_pain(paper, patient)
-    paper.heading("Fills")
+    paper.heading(_("Fills"))
     fills = [fill for _, fill in newest_fills(implants)]
     _write_ledger(paper, fills, names_of(fills))
     _write_pathway(paper, patient)
@@ -89,32 +92,36 @@ def patient_report(public_id: uuid.UUID) -> Response:
 def _write_visit(paper: Paper, sheet: FillSheet) -> None:
     fill, second = sheet.fill, sheet.fill.confirmed_by
     if fill.replaced_by is not None:
-        paper.words("THIS ENTRY WAS CORRECTED. It is kept as it was.")
-    paper.facts([("Pump", _device(sheet.pump)), ("Visit", _moment(fill.at))])
-    paper.heading("Two people")
+        paper.words(_("THIS ENTRY WAS CORRECTED. It is kept as it was."))
+    paper.facts([(_("Pump"), _device(sheet.pump)), (_("Visit"), _moment(fill.at))])
+    paper.heading(_("Two people"))
     read = fill.confirmed_values or {}
     paper.rows(
-        ["What", "Filled by", "Read by the second person"],
+        [_("What"), _("Filled by"), _("Read by the second person")],
         [
-            ["Name", fill.performed_by.name, second.name if second else "not yet confirmed"],
-            ["Time", _moment(fill.at), _moment(fill.confirmed_at)],
-            ["Volume", _ml(fill.filled_ml), _ml(read.get("filled_ml"))],
-            ["Drugs", drugs_in_words(fill.drugs), drugs_in_words(read.get("drugs", []))],
+            [_("Name"), fill.performed_by.name, second.name if second else _("not yet confirmed")],
+            [_("Time"), _moment(fill.at), _moment(fill.confirmed_at)],
+            [_("Volume"), _ml(fill.filled_ml), _ml(read.get("filled_ml"))],
+            [_("Drugs"), drugs_in_words(fill.drugs), drugs_in_words(read.get("drugs", []))],
         ],
         [1, 2, 2],
     )
-    paper.heading("Volumes")
+    paper.heading(_("Volumes"))
     paper.facts(
         [
-            ("Aspirated", _ml(fill.aspirated_ml)), ("Expected", _ml(fill.expected_ml)),
-            ("Difference and ratio", _compared(fill)), ("Measured after filling", _ml(fill.measured_after_ml)),
-            ("Lot", fill.drug_lot), ("Expires", _day(fill.drug_expires_on)), ("Findings", _flags(fill) or "none"),
+            (_("Aspirated"), _ml(fill.aspirated_ml)),
+            (_("Expected"), _ml(fill.expected_ml)),
+            (_("Difference and ratio"), _compared(fill)),
+            (_("Measured after filling"), _ml(fill.measured_after_ml)),
+            (_("Lot"), fill.drug_lot),
+            (_("Expires"), _day(fill.drug_expires_on)),
+            (_("Findings"), _flags(fill) or _("none")),
         ]
-    )  # fmt: skip
+    )
     _write_settings(paper, sheet)
     _write_checklist(paper, sheet)
     if fill.note:
-        paper.heading("Note")
+        paper.heading(_("Note"))
         paper.words(fill.note)
 
 
@@ -130,22 +137,22 @@ def _write_settings(paper: Paper, sheet: FillSheet) -> None:
         for field, name, unit in SETTINGS
     ]
     state = programmed.get("state")
-    paper.heading("Settings")
+    paper.heading(_("Settings"))
     paper.rows(
-        ["Setting", "Prescribed before", "Prescribed after", "The pump showed"],
-        [*rows, ["State", "", "", words.plain(state) if state else ""]],
+        [_("Setting"), _("Prescribed before"), _("Prescribed after"), _("The pump showed")],
+        [*rows, [_("State"), "", "", words.plain(state) if state else ""]],
     )
 
 
 def _write_checklist(paper: Paper, sheet: FillSheet) -> None:
     names = names_in(sheet.checklist)
-    paper.heading("Checklist")
+    paper.heading(_("Checklist"))
     paper.rows(
-        ["Step", "Answer", "By"],
+        [_("Step"), _("Answer"), _("By")],
         [
             [
                 row["text"],
-                words.plain(row["answer"]) if row["answer"] else "nobody answered",
+                words.plain(row["answer"]) if row["answer"] else _("nobody answered"),
                 f"{names.get(row['by'], row['by'])}, {_moment(row['at'])}" if row["by"] else "",
             ]
             for row in sheet.checklist
@@ -156,32 +163,37 @@ def _write_checklist(paper: Paper, sheet: FillSheet) -> None:
 
 def _write_ledger(paper: Paper, fills: Sequence[Fill], names: dict[int, str]) -> None:
     if not fills:
-        paper.words("No fill is on record.")
+        paper.words(_("No fill is on record."))
         return
     rows = [
         [
             _moment(fill.at),
-            f"{_ml(fill.aspirated_ml) or 'not measured'}, expected {_ml(fill.expected_ml) or 'not known'}",
+            _(
+                "%(aspirated)s, expected %(expected)s",
+                aspirated=_ml(fill.aspirated_ml) or _("not measured"),
+                expected=_ml(fill.expected_ml) or _("not known"),
+            ),
             _ratio(fill),
             f"{_ml(fill.filled_ml)} {drugs_in_words(fill.drugs)}",
-            "; ".join(filter(None, ["Corrected" if fill.replaced_by else "", _flags(fill)])),
-            names[fill.performed_by_id]
-            + (
-                f", confirmed by {names[fill.confirmed_by_id]}" if fill.confirmed_by_id else ", not confirmed"
-            ),
+            "; ".join(filter(None, [_("Corrected") if fill.replaced_by else "", _flags(fill)])),
+            _by(fill, names),
         ]
         for fill in fills
     ]
-    paper.rows(["Filled", "Aspirated", "Ratio", "Filled with", "Notes", "By"], rows, [3, 3, 2, 3, 3, 3])
+    paper.rows(
+        [_("Filled"), _("Aspirated"), _("Ratio"), _("Filled with"), _("Notes"), _("By")],
+        rows,
+        [3, 3, 2, 3, 3, 3],
+    )
 
 
 def _write_identity(paper: Paper, patient: Patient) -> None:
     paper.facts(
         [
-            ("Name", patient.display_name), ("Born", _day(patient.birth_date)), ("Record number", patient.mrn),
-            ("Telephone", patient.phone), ("Indication", patient.indication),
-            ("Risk factors", ", ".join(patient.risk_factors).replace("_", " ") or "none on record"),
-            ("Prone to withdrawal", "yes" if patient.withdrawal_prone else "no"),
+            (_("Name"), patient.display_name), (_("Born"), _day(patient.birth_date)), (_("Record number"), patient.mrn),
+            (_("Telephone"), patient.phone), (_("Indication"), patient.indication),
+            (_("Risk factors"), ", ".join(patient.risk_factors).replace("_", " ") or _("none on record")),
+            (_("Prone to withdrawal"), _("yes") if patient.withdrawal_prone else _("no")),
         ]
     )  # fmt: skip
 
@@ -191,23 +203,27 @@ def _write_device(paper: Paper, implant: Implant) -> None:
     paper.heading(f"{device.kind.capitalize()} {_device(device)}")
     heard = implant.state.heard_at if implant.state else None
     facts = [
-        ("Status", words.say(words.DEVICE_STATUS, device.status)),
-        ("Implanted", _day(device.implanted_on)),
-        ("Last contact", (_moment(heard) or "never") + (" (silent)" if implant.silent else "")),
-        ("Prescribed", _prescribed(implant.setting, device.kind)),
+        (_("Status"), words.say(words.DEVICE_STATUS, device.status)),
+        (_("Implanted"), _day(device.implanted_on)),
+        (_("Last contact"), _heard(heard, silent=implant.silent)),
+        (_("Prescribed"), _prescribed(implant.setting, device.kind)),
     ]
     if device.kind == "pump":
         said = forecast.refused if forecast else None
         refill_by = _day(forecast.refill_by) if forecast else None
         facts += [
-            ("In the pump", drugs_in_words(implant.fills[-1].drugs) if implant.fills else None),
-            ("Refill by", words.say(words.REFUSAL, said) if said else refill_by),
-            ("Catheter tip", device.catheter_tip_level),
+            (_("In the pump"), drugs_in_words(implant.fills[-1].drugs) if implant.fills else None),
+            (_("Refill by"), words.say(words.REFUSAL, said) if said else refill_by),
+            (_("Catheter tip"), device.catheter_tip_level),
         ]
     facts += [
         (
-            f"Lead {lead.position + 1}",
-            f"{lead.contacts} contacts, tip at {lead.tip_level or 'a level not known'}",
+            _("Lead %(position)s", position=lead.position + 1),
+            _(
+                "%(contacts)s contacts, tip at %(level)s",
+                contacts=lead.contacts,
+                level=lead.tip_level or _("a level not known"),
+            ),
         )
         for lead in device.leads
     ]
@@ -215,9 +231,9 @@ def _write_device(paper: Paper, implant: Implant) -> None:
 
 
 def _write_alerts(paper: Paper, alerts: Sequence[Alert]) -> None:
-    paper.heading("Open alerts")
+    paper.heading(_("Open alerts"))
     if not alerts:
-        paper.words("None.")
+        paper.words(_("None."))
         return
     rows = [
         [
@@ -226,13 +242,15 @@ def _write_alerts(paper: Paper, alerts: Sequence[Alert]) -> None:
         ]
         for alert in alerts
     ]  # fmt: skip
-    paper.rows(["Severity", "Alert", "Since", "State"], rows, [1, 2, 2, 2])
+    paper.rows([_("Severity"), _("Alert"), _("Since"), _("State")], rows, [1, 2, 2, 2])
 
 
 def _write_pain(paper: Paper, patient: Patient) -> None:
-    paper.heading("Pain (NRS, 0 to 10)")
+    paper.heading(_("Pain (NRS, 0 to 10)"))
     for days in PAIN_DAYS:
-        paper.facts([(f"Last {days} days", _pain(patient, page.at() - dt.timedelta(days=days)))])
+        paper.facts(
+            [(_("Last %(days)s days", days=days), _pain(patient, page.at() - dt.timedelta(days=days)))]
+        )
     since = page.today() - dt.timedelta(days=max(PAIN_DAYS))
     found = db.session.scalars(
         select(PainFinding)
@@ -251,41 +269,51 @@ def _pain(patient: Patient, since: dt.datetime) -> str:
         )
     ).all()  # fmt: skip
     if not scores:
-        return "no data"
+        return _("no data")
     mean = statistics.fmean(scores)
-    return f"mean {mean:.1f}, lowest {number(min(scores))}, highest {number(max(scores))}, of {len(scores)} scores"
+    return _(
+        "mean %(mean)s, lowest %(min)s, highest %(max)s, of %(scores)s scores",
+        mean=f"{mean:.1f}",
+        min=number(min(scores)),
+        max=number(max(scores)),
+        scores=len(scores),
+    )
 
 
 def _write_pathway(paper: Paper, patient: Patient) -> None:
-    paper.heading("Care pathway")
+    paper.heading(_("Care pathway"))
     rows = [_step(step) for step in pathway_of(patient)]
     if rows:
-        paper.rows(["When", "What", "Result"], rows, [2, 2, 3])
+        paper.rows([_("When"), _("What"), _("Result")], rows, [2, 2, 3])
     else:
-        paper.words("Nothing is on record.")
+        paper.words(_("Nothing is on record."))
 
 
 def _step(step: Any) -> list[str]:
     if hasattr(step, "performed_on"):
         return [_day(step.performed_on) or "", words.plain(step.kind), step.finding or ""]
     when = (
-        f"{_day(step.started_on)} to {_day(step.ended_on)}"
+        _("%(started_on)s to %(ended_on)s", started_on=_day(step.started_on), ended_on=_day(step.ended_on))
         if step.ended_on
-        else f"since {_day(step.started_on)}"
+        else _("since %(started_on)s", started_on=_day(step.started_on))
     )
-    relief = f"relief {number(step.relief_pct)} %" if step.relief_pct is not None else ""
+    relief = (
+        _("relief %(relief_pct)s %%", relief_pct=number(step.relief_pct))
+        if step.relief_pct is not None
+        else ""
+    )
     return [when, words.plain(step.kind), ", ".join(filter(None, [relief, step.outcome]))]
 
 
 def _write_reviews(paper: Paper, patient: Patient) -> None:
-    paper.heading("Reviews")
+    paper.heading(_("Reviews"))
     statement = select(Review).where(Review.patient_id == patient.id).order_by(Review.reviewed_at.desc())
     reviews = db.session.scalars(statement.limit(MOST_REVIEWS)).all()
     rows = [[_moment(row.reviewed_at) or "", row.reviewed_by.name, row.comment or ""] for row in reviews]
     if rows:
-        paper.rows(["Reviewed", "By", "Comment"], rows, [2, 2, 3])
+        paper.rows([_("Reviewed"), _("By"), _("Comment")], rows, [2, 2, 3])
     else:
-        paper.words("Nobody has marked this patient as reviewed yet.")
+        paper.words(_("Nobody has marked this patient as reviewed yet."))
 
 
 def _about(patient: Patient | None) -> str:
@@ -293,7 +321,12 @@ def _about(patient: Patient | None) -> str:
 
 
 def _device(device: Device) -> str:
-    return f"{device.manufacturer} {device.model}, serial {device.serial}"
+    return _(
+        "%(manufacturer)s %(model)s, serial %(serial)s",
+        manufacturer=device.manufacturer,
+        model=device.model,
+        serial=device.serial,
+    )
 
 
 def _second_names(fills: Iterable[Fill]) -> dict[int, str]:
@@ -322,7 +355,11 @@ def _prescribed(setting: DeviceSetting | None, kind: str) -> str | None:
             for field, name, unit in parts
             if getattr(setting, field) is not None
         ]
-    return f"{', '.join(given)}, since {_moment(setting.effective_at)}"
+    return _(
+        "%(count)s, since %(effective_at)s",
+        count=", ".join(given),
+        effective_at=_moment(setting.effective_at),
+    )
 
 
 def _setting(setting: DeviceSetting | None, field: str, unit: str) -> str:
@@ -340,14 +377,41 @@ def _compared(fill: Fill) -> str | None:
     if not judged:
         return None
     difference = judged["difference_ml"]
-    way = "less" if difference > 0 else "more"
-    said = f"{abs(difference):.1f} mL {way} than expected; {judged['delivered_ml']:.1f} mL delivered"
-    return f"{said} for {judged['programmed_ml']:.1f} mL programmed, ratio {_ratio(fill)}"
+    values = {
+        "difference_ml": f"{abs(difference):.1f}",
+        "delivered_ml": f"{judged['delivered_ml']:.1f}",
+        "programmed_ml": f"{judged['programmed_ml']:.1f}",
+        "ratio": _ratio(fill),
+    }
+    if difference > 0:
+        return _(
+            "%(difference_ml)s mL less than expected; %(delivered_ml)s mL delivered "
+            "for %(programmed_ml)s mL programmed, ratio %(ratio)s",
+            **values,
+        )
+    return _(
+        "%(difference_ml)s mL more than expected; %(delivered_ml)s mL delivered "
+        "for %(programmed_ml)s mL programmed, ratio %(ratio)s",
+        **values,
+    )
+
+
+def _by(fill: Fill, names: dict[int, str]) -> str:
+    """Who filled, and whether a second person confirmed it."""
+    name = names[fill.performed_by_id]
+    if fill.confirmed_by_id is None:
+        return _("%(name)s, not confirmed", name=name)
+    return _("%(name)s, confirmed by %(second)s", name=name, second=names[fill.confirmed_by_id])
+
+
+def _heard(at: dt.datetime | None, *, silent: bool) -> str:
+    last = _moment(at) or _("never")
+    return _("%(last)s (silent)", last=last) if silent else last
 
 
 def _ratio(fill: Fill) -> str:
     ratio = (fill.reconciliation or {}).get("ratio")
-    return "not known" if ratio is None else f"{ratio:.2f} ({100 * (ratio - 1):+.0f} %)"
+    return _("not known") if ratio is None else f"{ratio:.2f} ({100 * (ratio - 1):+.0f} %)"
 
 
 def _flags(fill: Fill) -> str:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import Patient
 from sc_stim.models.review import day_of, due_of_patient, last_review
 from sc_stim.models.scope import find
@@ -44,12 +45,14 @@ def mark_reviewed(public_id: uuid.UUID) -> Response:
     try:
         review = reviewing.mark_reviewed(db.session(), actor(), patient, values, at=page.at())
         db.session.commit()
-        flash("You have marked this patient as reviewed.", "done")
+        flash(_("You have marked this patient as reviewed."), "done")
         if review.unacknowledged_high:
-            flash("A review acknowledges no alert: one of high severity still waits for somebody.", "refused")
+            flash(
+                _("A review acknowledges no alert: one of high severity still waits for somebody."), "refused"
+            )
     except FieldRefused as refused:
         db.session.rollback()
-        flash(f"Nothing was changed: {refused}.", "refused")
+        flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
     return redirect(url_for("web.patient", public_id=public_id), 303)
 
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import SavedView
 from sc_stim.models.saved_view import view_of
 from sc_stim.web import page
@@ -26,7 +27,7 @@ def save() -> Response:
     """Keeps what the address shows, under the name that was typed."""
     view = View.read(request.args, g.user.role)
     form = Form(request.form)
-    name = form.text("name", "The name of the view", needed=True, most=LONGEST_NAME)
+    name = form.text("name", _("The name of the view"), needed=True, most=LONGEST_NAME)
     try:
         if name is None or form.errors:
             raise Conflict(form.errors["name"])
@@ -34,10 +35,10 @@ def save() -> Response:
         if form.checked("opens_first"):
             saved_views.open_first(db.session(), actor(), saved, True, at=page.at())
         db.session.commit()
-        flash(f"The view “{name}” is kept.", "done")
+        flash(_("The view “%(name)s” is kept.", name=name), "done")
     except (Conflict, FieldRefused) as refused:
         db.session.rollback()
-        flash(f"Nothing was kept: {getattr(refused, 'reason', refused)}", "refused")
+        flash(_("Nothing was kept: %(refused)s", refused=getattr(refused, "reason", refused)), "refused")
     return redirect(url_for("web.worklist", **view.query()), 303)
 
 
@@ -49,7 +50,10 @@ def open_first(public_id: uuid.UUID) -> Response:
     first = page.typed("first") == "yes"
     saved_views.open_first(db.session(), actor(), view, first, at=page.at())
     db.session.commit()
-    flash(f"The worklist begins with {f'“{view.name}”' if first else 'the usual view'} now.", "done")
+    flash(
+        _("The worklist begins with %(view)s now.", view=f"“{view.name}”" if first else _("the usual view")),
+        "done",
+    )
     return redirect(url_for("web.worklist"), 303)
 
 
@@ -59,7 +63,7 @@ def delete(public_id: uuid.UUID) -> Response:
     view = _mine(public_id)
     saved_views.delete(db.session(), actor(), view, at=page.at())
     db.session.commit()
-    flash(f"The view “{view.name}” is deleted.", "done")
+    flash(_("The view “%(view)s” is deleted.", view=view.name), "done")
     return redirect(url_for("web.worklist"), 303)
 
 

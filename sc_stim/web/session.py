@@ -15,6 +15,7 @@ from sc_stim import clock
 from sc_stim.access import PUBLIC, SIGNED_IN, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor, throttle_sign_in
+from sc_stim.i18n import _
 from sc_stim.models import User
 from sc_stim.web import page
 from sc_stim.web.blueprint import pages
@@ -41,7 +42,7 @@ def sign_in() -> ResponseReturnValue:
     )  # fmt: skip
     db.session.commit()
     if user is None:
-        return _form("The e-mail address or the password is wrong."), 422
+        return _form(_("The e-mail address or the password is wrong.")), 422
     _begin(user)
     return redirect(_wanted() or url_for("web.home"), 303)
 
@@ -54,7 +55,7 @@ def sign_out() -> ResponseReturnValue:
     g.user.session_epoch += 1
     db.session.commit()
     _end()
-    flash("You are signed out.", "done")
+    flash(_("You are signed out."), "done")
     return redirect(url_for("web.sign_in"), 303)
 
 
@@ -70,7 +71,10 @@ def _end_long_sessions() -> ResponseReturnValue | None:
     if "begun_at" in session and clock.now().timestamp() - session["begun_at"] > LONGEST.total_seconds():
         _end()
         flash(
-            f"You were signed in for {LONGEST.total_seconds() / 3600:.0f} hours. Please sign in again.",
+            _(
+                "You were signed in for %(hours)s hours. Please sign in again.",
+                hours=f"{LONGEST.total_seconds() / 3600:.0f}",
+            ),
             "refused",
         )
         return redirect(url_for("web.sign_in"), 303)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy, ngettext
 from sc_stim.models import Appointment, Clinic, ClinicResource, OpeningHours, User
 from sc_stim.models.appointment import BOOKED
 from sc_stim.models.scope import find
@@ -23,9 +24,16 @@ from sc_stim.web.forms import Form
 from sc_stim.workflows import booking, staffing
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 
-WEEKDAYS: Final = [(0, "Monday"), (1, "Tuesday"), (2, "Wednesday"), (3, "Thursday"), (4, "Friday"),
-                   (5, "Saturday"), (6, "Sunday")]  # fmt: skip
-KINDS: Final = [("nurse", "Nurse"), ("room", "Room")]
+WEEKDAYS: Final = [
+    (0, _lazy("Monday")),
+    (1, _lazy("Tuesday")),
+    (2, _lazy("Wednesday")),
+    (3, _lazy("Thursday")),
+    (4, _lazy("Friday")),
+    (5, _lazy("Saturday")),
+    (6, _lazy("Sunday")),
+]
+KINDS: Final = [("nurse", _lazy("Nurse")), ("room", _lazy("Room"))]
 SPARE: Final = 2  # empty rows below the hours
 MOST_HOURS: Final = 50
 
@@ -47,11 +55,11 @@ def set_hours() -> ResponseReturnValue:
         if not form.errors:
             staffing.set_clinic_hours(db.session(), actor(), clinic, hours, at=page.at())
             db.session.commit()
-            flash("The hours are changed. Visits that are booked stay.", "done")
+            flash(_("The hours are changed. Visits that are booked stay."), "done")
             return redirect(url_for("web.hours"), 303)
     except FieldRefused as refused:
         db.session.rollback()
-        form.refuse("opens-0", f"Hours: {_readable(refused.reason)}.")
+        form.refuse("opens-0", _("Hours: %(reason)s.", reason=_readable(refused.reason)))
     return _shown(form, None), 422
 
 
@@ -59,11 +67,24 @@ def set_hours() -> ResponseReturnValue:
 @requires("resources.read")
 def export() -> Response:
     rows = [
-        (one.name, one.kind, one.user.name if one.user else "", "yes" if one.active else "no",
-         "; ".join(_hours_words(one.hours)) or "as the clinic",
-         "; ".join(f"{away.first_day} to {away.last_day}: {away.reason}" for away in one.absences))
+        (
+            one.name,
+            one.kind,
+            one.user.name if one.user else "",
+            "yes" if one.active else "no",
+            "; ".join(_hours_words(one.hours)) or _("as the clinic"),
+            "; ".join(
+                _(
+                    "%(first_day)s to %(last_day)s: %(reason)s",
+                    first_day=away.first_day,
+                    last_day=away.last_day,
+                    reason=away.reason,
+                )
+                for away in one.absences
+            ),
+        )
         for one in _resources()
-    ]  # fmt: skip
+    ]
     return csv_answer("nurses-and-rooms", ("name", "kind", "account", "booked", "hours", "away"), rows)
 
 
@@ -72,12 +93,12 @@ def export() -> Response:
 def add() -> ResponseReturnValue:
     form = Form(request.form)
     values = _values(form)
-    values["kind"] = form.choice("kind", "Kind", [code for code, _ in KINDS])
+    values["kind"] = form.choice("kind", _("Kind"), [code for code, _name in KINDS])
     if not form.errors:
         try:
             resource = staffing.add_resource(db.session(), actor(), values, at=page.at())
             db.session.commit()
-            flash(f"Visits can be booked with {resource.name} now.", "done")
+            flash(_("Visits can be booked with %(resource)s now.", resource=resource.name), "done")
             return redirect(url_for("web.resource", public_id=resource.public_id), 303)
         except (FieldRefused, Conflict) as refused:
             db.session.rollback()
@@ -99,12 +120,12 @@ def change(public_id: uuid.UUID) -> ResponseReturnValue:
     values["active"] = form.checked("active")
     account = str(resource.user.public_id) if resource.user else ""
     editing.refuse_stale(
-        form, resource.version, {"name": ("Name", resource.name), "user_id": ("Account", account)}
+        form, resource.version, {"name": (_("Name"), resource.name), "user_id": (_("Account"), account)}
     )
 
     def done() -> str:
         left = _visits(resource)
-        return f" {_visits_words(left)}" if left and not resource.active else ""
+        return _visits_words(left) if left and not resource.active else ""
 
     return _change(resource, form, values, "form", done)
 
@@ -115,19 +136,19 @@ def set_resource_hours(public_id: uuid.UUID) -> ResponseReturnValue:
     resource, form = _resource(public_id), Form(request.form)
     hours = _hours_typed(form)
     _check_version(form, resource)
-    return _change(resource, form, {"hours": hours}, "hours_form", lambda: " Visits that are booked stay.")
+    return _change(resource, form, {"hours": hours}, "hours_form", lambda: _("Visits that are booked stay."))
 
 
 @pages.post("/clinic/resources/<uuid:public_id>/absences", endpoint="add_absence")
 @requires("resources.manage")
 def add_absence(public_id: uuid.UUID) -> ResponseReturnValue:
     resource, form = _resource(public_id), Form(request.form)
-    first = form.day("first_day", "First day", needed=True)
-    last = form.day("last_day", "Last day") or first
+    first = form.day("first_day", _("First day"), needed=True)
+    last = form.day("last_day", _("Last day")) or first
     new = {
         "first_day": first,
         "last_day": last,
-        "reason": form.text("reason", "Reason", needed=True, most=200),
+        "reason": form.text("reason", _("Reason"), needed=True, most=200),
     }
     return _change(
         resource, form, {"absences": [*_absences(resource), new]}, "absence_form",
@@ -156,7 +177,7 @@ def _change(
         try:
             staffing.change_resource(db.session(), actor(), resource, values, at=page.at())
             db.session.commit()
-            flash(f"Saved.{more()}", "done")
+            flash(" ".join(filter(None, (_("Saved."), more()))), "done")
             return redirect(url_for("web.resource", public_id=public_id), 303)
         except (FieldRefused, Conflict) as refused:
             db.session.rollback()
@@ -181,11 +202,11 @@ def _one(resource: ClinicResource, **forms: Form) -> str:
 
 
 def _values(form: Form) -> dict[str, Any]:
-    name = form.text("name", "Name", needed=True, most=200)
-    public_id = form.id("user_id", "Account")
+    name = form.text("name", _("Name"), needed=True, most=200)
+    public_id = form.id("user_id", _("Account"))
     user = find(db.session, User, actor().clinic_id, public_id) if public_id else None
     if public_id and user is None:
-        form.refuse("user_id", "Choose account from the list.")
+        form.refuse("user_id", _("Choose account from the list."))
     return {"name": name, "user": user}
 
 
@@ -209,25 +230,25 @@ def _hours_typed(form: Form) -> list[dict[str, Any]]:
     for number in range(MOST_HOURS):
         if not any(form[f"{field}-{number}"] for field in ("opens", "closes")):
             continue
-        weekday = form.choice(f"weekday-{number}", "Weekday", [str(day) for day, _ in WEEKDAYS])
-        opens = form.time(f"opens-{number}", "Opens", needed=True)
-        closes = form.time(f"closes-{number}", "Closes", needed=True)
-        slot_min = form.whole(f"slot_min-{number}", "Visit takes", least=5, most=480, needed=True)
+        weekday = form.choice(f"weekday-{number}", _("Weekday"), [str(day) for day, _name in WEEKDAYS])
+        opens = form.time(f"opens-{number}", _("Opens"), needed=True)
+        closes = form.time(f"closes-{number}", _("Closes"), needed=True)
+        slot_min = form.whole(f"slot_min-{number}", _("Visit takes"), least=5, most=480, needed=True)
         if opens and closes and opens >= closes:
-            form.refuse(f"closes-{number}", "Closes must be after opens.")
+            form.refuse(f"closes-{number}", _("Closes must be after opens."))
         found.append({"weekday": int(weekday or 0), "opens": opens, "closes": closes, "slot_min": slot_min})
     return found
 
 
 def _check_version(form: Form, row: Any) -> None:
     if row.version != editing.read_version():
-        form.refuse("opens-0", "Somebody has changed this since you opened it. Compare with the hours as they are "
-                    "now, then send again.")  # fmt: skip
+        form.refuse("opens-0", _("Somebody has changed this since you opened it. Compare with the hours as they are "
+                    "now, then send again."))  # fmt: skip
 
 
 def _refuse(form: Form, refused: FieldRefused | Conflict) -> None:
     if isinstance(refused, Conflict):
-        form.refuse("user_id", f"Account: {refused}.")
+        form.refuse("user_id", _("Account: %(refused)s.", refused=refused))
         return
     field = {"hours": "opens-0", "absences": "last_day"}.get(refused.field, refused.field)
     form.refuse(field, f"{words.plain(refused.field)}: {_readable(refused.reason)}.")
@@ -242,7 +263,15 @@ def _readable(reason: str) -> str:
 
 def _hours_words(hours: Sequence[OpeningHours]) -> list[str]:
     names = dict(WEEKDAYS)
-    return [f"{names[one.weekday]} {one.opens:%H:%M} to {one.closes:%H:%M}" for one in hours]
+    return [
+        _(
+            "%(weekday)s %(opens)s to %(closes)s",
+            weekday=names[one.weekday],
+            opens=f"{one.opens:%H:%M}",
+            closes=f"{one.closes:%H:%M}",
+        )
+        for one in hours
+    ]
 
 
 def _absences(resource: ClinicResource) -> list[dict[str, Any]]:
@@ -266,10 +295,12 @@ def _visits(resource: ClinicResource, first: dt.date | None = None, last: dt.dat
 
 def _visits_words(number: int) -> str:
     if number == 0:
-        return "No visit is booked for this time."
-    if number == 1:
-        return "1 booked visit falls into this time: it stays booked until it is moved."
-    return f"{number} booked visits fall into this time: they stay booked until they are moved."
+        return _("No visit is booked for this time.")
+    return ngettext(
+        "%(num)s booked visit falls into this time: it stays booked until it is moved.",
+        "%(num)s booked visits fall into this time: they stay booked until they are moved.",
+        number,
+    )
 
 
 def _resources() -> Sequence[ClinicResource]:

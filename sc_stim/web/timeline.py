@@ -15,6 +15,7 @@ from sc_stim.access import requires
 from sc_stim.clinical import pain
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _
 from sc_stim.models import DeviceSetting, Fill, PainScore, Patient
 from sc_stim.models.scope import find
 from sc_stim.models.series import start_of_day
@@ -104,16 +105,16 @@ class Days:
 
 def _pain(days: Days, rows: list[dict[str, Any]], usual: Mapping[dt.date, tuple[float, float]]) -> Panel:
     """Daily mean, and between what values it usually lay as far as was known on that day."""
-    mean = _series("mean of the day", days.column(rows, lambda row: row["nrs"]))
+    mean = _series(_("mean of the day"), days.column(rows, lambda row: row["nrs"]))
     band = [usual.get(day, (None, None)) for day in days]
     low, high = ([ends[end] for ends in band] for end in (0, 1))
     return {
         "key": "pain",
-        "title": "Pain",
+        "title": _("Pain"),
         "unit": "NRS",
         "range": [0, 10],
         "series": [mean],
-        "band": {"label": "usual for this patient", "low": low, "high": high},
+        "band": {"label": _("usual for this patient"), "low": low, "high": high},
     }
 
 
@@ -128,21 +129,23 @@ def _stimulator(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[
     rows = lane["series"]
     hours = days.column(rows, lambda row: None if _of(row, "on_s") is None else _of(row, "on_s") / 3600)
     yield _panel(
-        implant, "usage", "Stimulation", "h/day", [0, 24], _series("on", _until_today(days, hours), "bars")
+        implant, "usage", _("Stimulation"), "h/day", [0, 24], _series("on", _until_today(days, hours), "bars")
     )
     contacts = max((len(_of(row, "impedance_ohm") or ()) for row in rows), default=0)
     if contacts:
-        yield _panel(implant, "impedance", "Impedance by contact", "Ω", [0, contacts]) | {
+        yield _panel(implant, "impedance", _("Impedance by contact"), "Ω", [0, contacts]) | {
             "heat": [days.column(rows, lambda row, c=index: _contact(row, c)) for index in range(contacts)]  # type: ignore[misc]
         }
     percent = days.column_of(rows, "battery_pct")
     if any(value is not None for value in percent):
-        yield _panel(implant, "battery", "Battery", "%", [0, 100], _series("charge", percent))
+        yield _panel(implant, "battery", _("Battery"), "%", [0, 100], _series("charge", percent))
     else:
         yield _voltage(days, implant, rows)
     window = days.column_of(rows, "ecap_in_window_pct")
     if any(value is not None for value in window):
-        yield _panel(implant, "ecap", "Closed loop in window", "%", [0, 100], _series("in window", window))
+        yield _panel(
+            implant, "ecap", _("Closed loop in window"), "%", [0, 100], _series(_("in window"), window)
+        )
 
 
 def _pump(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[Panel]:
@@ -151,25 +154,27 @@ def _pump(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[Panel]
     top = max([device.reservoir_ml or 0, *(value for value in computed if value is not None), 1])
     learned = _learned(days, implant, computed)
     counted, probable = (
-        _series("as the pump computes it", computed),
-        _series("by its learned flow", learned, "second"),
+        _series(_("as the pump computes it"), computed),
+        _series(_("by its learned flow"), learned, "second"),
     )
-    yield _panel(implant, "reservoir", "Reservoir", "mL", [0, top], counted, probable) | {
+    yield _panel(implant, "reservoir", _("Reservoir"), "mL", [0, top], counted, probable) | {
         "level": device.low_reservoir_alarm_ml,
         "fan": _fan(days, implant),
     }
     flow = days.column_of(rows, "flow_ml_per_day")
     if any(value is not None for value in flow):
-        yield _panel(implant, "flow", "Programmed flow", "mL/day", None, _series("flow", flow))
+        yield _panel(implant, "flow", _("Programmed flow"), "mL/day", None, _series("flow", flow))
     boluses = days.column_of(rows, "boluses")
     if any(boluses):
-        yield _panel(implant, "boluses", "Boluses", "per day", None, _series("boluses", boluses, "bars"))
+        yield _panel(
+            implant, "boluses", _("Boluses"), _("per day"), None, _series("boluses", boluses, "bars")
+        )
     yield _voltage(days, implant, rows)
 
 
 def _voltage(days: Days, implant: Implant, rows: list[dict[str, Any]]) -> Panel:
     return _panel(
-        implant, "battery", "Battery", "V", None, _series("voltage", days.column_of(rows, "battery_v"))
+        implant, "battery", _("Battery"), "V", None, _series("voltage", days.column_of(rows, "battery_v"))
     )
 
 
@@ -210,13 +215,17 @@ def _events(days: Days, told: dict[str, Any], implants: Sequence[Implant]) -> It
                 yield _event(days.local(event.measured_at), "event", f"{words.plain(event.kind)}, {name}")
         for setting in lane["settings"]:
             day = max(days.local(setting.effective_at), days.first)
-            yield _event(day, "setting", f"Prescribed: {_prescribed(setting)}, {name}")
+            yield _event(
+                day,
+                "setting",
+                _("Prescribed: %(setting)s, %(name)s", setting=_prescribed(setting), name=name),
+            )
         for fill in lane["fills"]:
             yield _event(days.local(fill.at), "fill", _filled(fill))
     for implant in implants:
-        refill_by, _ = implant.days_ahead or (None, None)
+        refill_by, _empty_on = implant.days_ahead or (None, None)
         if refill_by and refill_by <= days.last:
-            yield _event(refill_by, "refill_by", "Refill by")
+            yield _event(refill_by, "refill_by", _("Refill by"))
 
 
 def _prescribed(setting: DeviceSetting) -> str:
@@ -225,13 +234,28 @@ def _prescribed(setting: DeviceSetting) -> str:
         (setting.rate_hz, "Hz"),
     )  # fmt: skip
     said = [f"{number(value)} {unit}" for value, unit in figures if value is not None]
-    return ", ".join([f"programme {setting.program}"] * bool(setting.program) + said) or "new settings"
+    return ", ".join(
+        [_("programme %(program)s", program=setting.program)] * bool(setting.program) + said
+    ) or _("new settings")
 
 
 def _filled(fill: Fill) -> str:
-    found = "" if fill.aspirated_ml is None else f", {number(fill.aspirated_ml)} mL aspirated"
-    expected = "" if fill.expected_ml is None else f" of {number(fill.expected_ml)} mL expected"
-    return f"Filled with {number(fill.filled_ml)} mL{found}{expected if found else ''}"
+    filled_ml = number(fill.filled_ml)
+    if fill.aspirated_ml is None:
+        return _("Filled with %(filled_ml)s mL", filled_ml=filled_ml)
+    aspirated_ml = number(fill.aspirated_ml)
+    if fill.expected_ml is None:
+        return _(
+            "Filled with %(filled_ml)s mL, %(aspirated_ml)s mL aspirated",
+            filled_ml=filled_ml,
+            aspirated_ml=aspirated_ml,
+        )
+    return _(
+        "Filled with %(filled_ml)s mL, %(aspirated_ml)s mL aspirated of %(expected_ml)s mL expected",
+        filled_ml=filled_ml,
+        aspirated_ml=aspirated_ml,
+        expected_ml=number(fill.expected_ml),
+    )
 
 
 def _event(day: dt.date, kind: str, text: str, address: str | None = None) -> Event:

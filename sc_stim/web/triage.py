@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _lazy
 from sc_stim.models import Alert, alert_list
 from sc_stim.models.scope import find
 from sc_stim.web import alert_filter, page
@@ -23,16 +24,16 @@ from sc_stim.workflows import audit
 
 # (key, what it does)
 KEYS: Final = (
-    ("j", "next alert"),
-    ("k", "alert before"),
-    ("a", "I take it"),
-    ("s", "put it on the shelf: choose until when"),
-    ("c", "write a comment"),
-    ("r", "it is dealt with: say why"),
-    ("u", "undo: take the last one off the shelf"),
-    ("Ctrl+Enter", "send the form you are writing in"),
-    ("Esc", "leave the field, so that the letters are keys again"),
-    ("?", "show or hide these keys"),
+    ("j", _lazy("next alert")),
+    ("k", _lazy("alert before")),
+    ("a", _lazy("I take it")),
+    ("s", _lazy("put it on the shelf: choose until when")),
+    ("c", _lazy("write a comment")),
+    ("r", _lazy("it is dealt with: say why")),
+    ("u", _lazy("undo: take the last one off the shelf")),
+    (_lazy("Ctrl+Enter"), _lazy("send the form you are writing in")),
+    (_lazy("Esc"), _lazy("leave the field, so that the letters are keys again")),
+    ("?", _lazy("show or hide these keys")),
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select
 from sc_stim.access import ROLES, in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import User
 from sc_stim.models.scope import find
 from sc_stim.web import editing, page, words
@@ -20,7 +21,7 @@ from sc_stim.web.forms import Form
 from sc_stim.workflows import accounts, audit
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 
-CSV_HEADER = ("name", "e-mail", "role", "may sign in", "since")
+CSV_HEADER = ("name", "e-mail", "role", _lazy("may sign in"), "since")
 
 
 @pages.get("/users", endpoint="users")
@@ -51,9 +52,9 @@ def export() -> Response:
 @requires("users.manage")
 def add() -> ResponseReturnValue:
     form, password = _without_password()
-    email = form.text("email", "E-mail address", needed=True, most=accounts.LONGEST_EMAIL)
-    name = form.text("name", "Name", needed=True, most=accounts.LONGEST_NAME)
-    role = form.choice("role", "Role", ROLES)
+    email = form.text("email", _("E-mail address"), needed=True, most=accounts.LONGEST_EMAIL)
+    name = form.text("name", _("Name"), needed=True, most=accounts.LONGEST_NAME)
+    role = form.choice("role", _("Role"), ROLES)
     if not form.errors and email and name and role:
         try:
             user = accounts.create_user(
@@ -61,7 +62,10 @@ def add() -> ResponseReturnValue:
             )
             db.session.commit()
             flash(
-                f"{user.name} may sign in now. Hand over the password in person; it can be changed later.",
+                _(
+                    "%(user)s may sign in now. Hand over the password in person; it can be changed later.",
+                    user=user.name,
+                ),
                 "done",
             )
             return redirect(url_for("web.user", public_id=user.public_id), 303)
@@ -81,14 +85,14 @@ def show_one(public_id: uuid.UUID) -> str:
 @requires("users.manage")
 def change(public_id: uuid.UUID) -> ResponseReturnValue:
     user, form = _user(public_id), Form(request.form)
-    name = form.text("name", "Name", needed=True, most=accounts.LONGEST_NAME)
-    role = form.choice("role", "Role", ROLES)
-    editing.refuse_stale(form, user.version, {"name": ("Name", user.name), "role": ("Role", user.role)})
+    name = form.text("name", _("Name"), needed=True, most=accounts.LONGEST_NAME)
+    role = form.choice("role", _("Role"), ROLES)
+    editing.refuse_stale(form, user.version, {"name": (_("Name"), user.name), "role": (_("Role"), user.role)})
     if not form.errors:
         try:
             accounts.change_user(db.session(), actor(), user, {"name": name, "role": role}, page.at())
             db.session.commit()
-            flash("The account is changed.", "done")
+            flash(_("The account is changed."), "done")
             return redirect(url_for("web.user", public_id=public_id), 303)
         except Conflict as refused:
             db.session.rollback()
@@ -101,7 +105,7 @@ def change(public_id: uuid.UUID) -> ResponseReturnValue:
 def close(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(user: User) -> str:
         accounts.change_user(db.session(), actor(), user, {"active": False}, page.at())
-        return f"{user.name} is signed out everywhere and can no longer sign in."
+        return _("%(user)s is signed out everywhere and can no longer sign in.", user=user.name)
 
     return _act(public_id, act)
 
@@ -111,7 +115,7 @@ def close(public_id: uuid.UUID) -> ResponseReturnValue:
 def reopen(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(user: User) -> str:
         accounts.change_user(db.session(), actor(), user, {"active": True}, page.at())
-        return f"{user.name} can sign in again, with the password of before."
+        return _("%(user)s can sign in again, with the password of before.", user=user.name)
 
     return _act(public_id, act)
 
@@ -121,7 +125,7 @@ def reopen(public_id: uuid.UUID) -> ResponseReturnValue:
 def sign_out(public_id: uuid.UUID) -> ResponseReturnValue:
     def act(user: User) -> str:
         accounts.sign_out_everywhere(db.session(), actor(), user, page.at())
-        return f"{user.name} is signed out everywhere."
+        return _("%(user)s is signed out everywhere.", user=user.name)
 
     return _act(public_id, act)
 
@@ -138,7 +142,7 @@ def set_password(public_id: uuid.UUID) -> ResponseReturnValue:
         db.session.rollback()
         _refuse(form, refused, "password")
         return _one(_user(public_id), None, form), 422
-    flash(f"{user.name} has a new password, and is signed out everywhere.", "done")
+    flash(_("%(user)s has a new password, and is signed out everywhere.", user=user.name), "done")
     return redirect(url_for("web.user", public_id=public_id), 303)
 
 
@@ -172,7 +176,7 @@ def _act(public_id: uuid.UUID, act: Callable[[User], str]) -> ResponseReturnValu
         flash(done, "done")
     except Conflict as refused:
         db.session.rollback()
-        flash(f"Nothing was changed: {refused}", "refused")
+        flash(_("Nothing was changed: %(refused)s", refused=refused), "refused")
     return redirect(url_for("web.user", public_id=public_id), 303)
 
 

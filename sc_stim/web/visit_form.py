@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
 from sc_stim.clinical.refill_checklist import DONE, SECOND_PERSON, UNSURE, Step, shipped_checklist
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Device, DeviceSetting, Fill
 from sc_stim.web.forms import Form
 from sc_stim.web.words import number
@@ -22,24 +23,24 @@ LONGEST_NOTE: Final = 10_000
 MOST_DRUGS: Final = 10
 MORE_ROWS: Final = 2  # of drugs, to open where one is not enough
 STATES: Final = {
-    "running": "Running", "stopped": "Stopped", "stalled": "Stalled", "mri": "In MRI mode",
-    "minimum_rate": "Minimum rate",
+    "running": _lazy("Running"), "stopped": _lazy("Stopped"), "stalled": _lazy("Stalled"), "mri": _lazy("In MRI mode"),
+    "minimum_rate": _lazy("Minimum rate"),
 }  # fmt: skip
 PRESCRIBED: Final = ("flow_ml_per_day", "bolus_ml", "max_boluses_per_day", "lockout_min")
 
 # Where the form shows what is wrong with a value, and what the field is called.
 _PLACES: Final = {
-    "at": ("at", "The time of the visit"),
-    "aspirated_ml": ("aspirated_ml", "The aspirated volume"),
-    "filled_ml": ("filled_ml", "The filled volume"),
-    "measured_after_ml": ("measured_after_ml", "The volume measured after filling"),
-    "drugs": ("drug_1_name", "The drugs"),
+    "at": ("at", _lazy("The time of the visit")),
+    "aspirated_ml": ("aspirated_ml", _lazy("The aspirated volume")),
+    "filled_ml": ("filled_ml", _lazy("The filled volume")),
+    "measured_after_ml": ("measured_after_ml", _lazy("The volume measured after filling")),
+    "drugs": ("drug_1_name", _lazy("The drugs")),
     "checklist": ("checklist", ""),
-    "flow_ml_per_day": ("flow_ml_per_day", "The flow"),
-    "bolus_ml": ("bolus_ml", "The bolus"),
-    "max_boluses_per_day": ("max_boluses_per_day", "Boluses per day"),
-    "bridge.volume_ml": ("bridge_volume_ml", "The bridge bolus"),
-    "bridge.until": ("bridge_until", "The end of the bridge bolus"),
+    "flow_ml_per_day": ("flow_ml_per_day", _lazy("The flow")),
+    "bolus_ml": ("bolus_ml", _lazy("The bolus")),
+    "max_boluses_per_day": ("max_boluses_per_day", _lazy("Boluses per day")),
+    "bridge.volume_ml": ("bridge_volume_ml", _lazy("The bridge bolus")),
+    "bridge.until": ("bridge_until", _lazy("The end of the bridge bolus")),
 }
 # What the API asks for by the name of a field, in the words of the form.
 _IN_WORDS: Final = {
@@ -95,11 +96,11 @@ def read(form: Form, zone: ZoneInfo, wrong: Fill | None = None) -> dict[str, Any
         "at": _moment(form, zone, wrong),
         **read_volumes(form),
         "drugs": read_drugs(form),
-        "drug_lot": form.text("drug_lot", "The lot", most=40),
-        "drug_expires_on": form.day("drug_expires_on", "The expiry date"),
+        "drug_lot": form.text("drug_lot", _("The lot"), most=40),
+        "drug_expires_on": form.day("drug_expires_on", _("The expiry date")),
         "checklist": read_answers(form),
         "programmed": _programmed(form),
-        "note": form.text("note", "The note", most=LONGEST_NOTE),
+        "note": form.text("note", _("The note"), most=LONGEST_NOTE),
     }
     bridge = _bridge(form, zone)
     return values | ({"bridge": bridge} if bridge else {})
@@ -112,9 +113,9 @@ def read_volumes(form: Form, *, filled: bool = True) -> dict[str, float | None]:
         return form.number(field, name, unit="mL", least=0, most=MOST_ML, needed=needed)
 
     return {
-        "aspirated_ml": volume("aspirated_ml", "The aspirated volume"),
-        "filled_ml": volume("filled_ml", "The filled volume", needed=filled),
-        "measured_after_ml": volume("measured_after_ml", "The volume measured after filling"),
+        "aspirated_ml": volume("aspirated_ml", _("The aspirated volume")),
+        "filled_ml": volume("filled_ml", _("The filled volume"), needed=filled),
+        "measured_after_ml": volume("measured_after_ml", _("The volume measured after filling")),
     }
 
 
@@ -133,14 +134,14 @@ def read_prescription(form: Form, in_force: DeviceSetting | None) -> dict[str, A
     """What is prescribed with the visit; None where the form says what is in force already."""
     given = {
         "flow_ml_per_day": form.number(
-            "flow_ml_per_day", "The flow", unit="mL/day", least=0, most=MOST_ML_PER_DAY
+            "flow_ml_per_day", _("The flow"), unit="mL/day", least=0, most=MOST_ML_PER_DAY
         ),
-        "bolus_ml": form.number("bolus_ml", "The bolus", unit="mL", least=0, most=MOST_BOLUS_ML),
+        "bolus_ml": form.number("bolus_ml", _("The bolus"), unit="mL", least=0, most=MOST_BOLUS_ML),
         "max_boluses_per_day": form.whole(
-            "max_boluses_per_day", "Boluses per day", least=0, most=MOST_BOLUSES
+            "max_boluses_per_day", _("Boluses per day"), least=0, most=MOST_BOLUSES
         ),
         "lockout_min": form.whole(
-            "lockout_min", "The time between boluses", least=0, most=LONGEST_LOCKOUT_MIN
+            "lockout_min", _("The time between boluses"), least=0, most=LONGEST_LOCKOUT_MIN
         ),
     }
     before = {name: _as_shown(in_force, name) for name in PRESCRIBED}
@@ -149,7 +150,9 @@ def read_prescription(form: Form, in_force: DeviceSetting | None) -> dict[str, A
     if form["setting"] != (str(in_force.public_id) if in_force else ""):
         form.refuse(
             "flow_ml_per_day",
-            "Somebody has prescribed since you opened this form: look at the settings again, then send it.",
+            _(
+                "Somebody has prescribed since you opened this form: look at the settings again, then send it."
+            ),
         )
     return given | {"rate_confirmed": form.checked("rate_confirmed")}
 
@@ -184,9 +187,9 @@ def _used_rows(form: Form) -> list[int]:
 
 
 def _drug(form: Form, row: int) -> dict[str, Any]:
-    name = form.text(f"drug_{row}_name", "The name of the drug", needed=True, most=200)
+    name = form.text(f"drug_{row}_name", _("The name of the drug"), needed=True, most=200)
     field = f"drug_{row}_mg_per_ml"
-    strength = form.number(field, "The concentration", unit="mg/mL", least=0.0001, most=1000, needed=True)
+    strength = form.number(field, _("The concentration"), unit="mg/mL", least=0.0001, most=1000, needed=True)
     return {"name": _as_listed(name or ""), "mg_per_ml": strength}
 
 
@@ -201,7 +204,7 @@ def _as_listed(name: str) -> str:
 
 def _moment(form: Form, zone: ZoneInfo, wrong: Fill | None) -> dt.datetime | None:
     """The form knows minutes: a correction within the same minute means the same moment."""
-    at = form.moment("at", "The time of the visit", zone, needed=True)
+    at = form.moment("at", _("The time of the visit"), zone, needed=True)
     if at and wrong and at == wrong.at.replace(second=0, microsecond=0):
         return wrong.at
     return at
@@ -211,15 +214,15 @@ def _programmed(form: Form) -> dict[str, Any] | None:
     given = {
         "flow_ml_per_day": form.number(
             "programmed_flow_ml_per_day",
-            "The flow the pump shows",
+            _("The flow the pump shows"),
             unit="mL/day",
             least=0,
             most=MOST_ML_PER_DAY,
         ),
         "bolus_ml": form.number(
-            "programmed_bolus_ml", "The bolus the pump shows", unit="mL", least=0, most=MOST_BOLUS_ML
+            "programmed_bolus_ml", _("The bolus the pump shows"), unit="mL", least=0, most=MOST_BOLUS_ML
         ),
-        "state": form.choice("programmed_state", "What the pump does", STATES, needed=False),
+        "state": form.choice("programmed_state", _("What the pump does"), STATES, needed=False),
     }
     return {name: value for name, value in given.items() if value is not None} or None
 
@@ -227,12 +230,12 @@ def _programmed(form: Form) -> dict[str, Any] | None:
 def _bridge(form: Form, zone: ZoneInfo) -> dict[str, Any]:
     given = {
         "volume_ml": form.number(
-            "bridge_volume_ml", "The bridge bolus", unit="mL", least=0.001, most=MOST_BOLUS_ML
+            "bridge_volume_ml", _("The bridge bolus"), unit="mL", least=0.001, most=MOST_BOLUS_ML
         ),
         "dead_space_ml": form.number(
-            "bridge_dead_space_ml", "The dead space", unit="mL", least=0, most=MOST_BOLUS_ML
+            "bridge_dead_space_ml", _("The dead space"), unit="mL", least=0, most=MOST_BOLUS_ML
         ),
-        "until": form.moment("bridge_until", "The end of the bridge bolus", zone),
+        "until": form.moment("bridge_until", _("The end of the bridge bolus"), zone),
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -5,317 +5,341 @@ from decimal import Decimal
 from typing import Final
 
 from sc_stim.clinical import risk
+from sc_stim.i18n import _lazy
 
-SEVERITY: Final = {"high": "High", "medium": "Medium", "low": "Low", "info": "For information"}
+SEVERITY: Final = {
+    "high": _lazy("High"),
+    "medium": _lazy("Medium"),
+    "low": _lazy("Low"),
+    "info": _lazy("For information"),
+}
 
 ALERT_STATE: Final = {
-    "unacknowledged": "Nobody has taken it",
-    "acknowledged": "Taken",
-    "shelved": "On the shelf",
-    "returned_to_normal": "Back to normal, not seen yet",
-    "closed": "Closed",
+    "unacknowledged": _lazy("Nobody has taken it"),
+    "acknowledged": _lazy("Taken"),
+    "shelved": _lazy("On the shelf"),
+    "returned_to_normal": _lazy("Back to normal, not seen yet"),
+    "closed": _lazy("Closed"),
 }
 
 ALERT_EVENT: Final = {
-    "raise": "Raised",
-    "raise_worse": "Got worse",
-    "escalate": "Passed on to the second contact",
-    "acknowledge": "Acknowledged",
-    "shelve": "Shelved",
-    "unshelve": "Taken off the shelf",
-    "shelf_expired": "Back from the shelf",
-    "return_to_normal": "Back to normal",
-    "resolve": "Resolved",
-    "comment": "Comment",
-    "call": "People were told",
-    "assign": "Given to somebody",
-    "message_failed": "A message did not arrive",
+    "raise": _lazy("Raised"),
+    "raise_worse": _lazy("Got worse"),
+    "escalate": _lazy("Passed on to the second contact"),
+    "acknowledge": _lazy("Acknowledged"),
+    "shelve": _lazy("Shelved"),
+    "unshelve": _lazy("Taken off the shelf"),
+    "shelf_expired": _lazy("Back from the shelf"),
+    "return_to_normal": _lazy("Back to normal"),
+    "resolve": _lazy("Resolved"),
+    "comment": _lazy("Comment"),
+    "call": _lazy("People were told"),
+    "assign": _lazy("Given to somebody"),
+    "message_failed": _lazy("A message did not arrive"),
 }
 
 CLOCK: Final = {
-    "empty_probability": "the risk of running empty",
-    "low_reservoir": "the low-reservoir alarm",
-    "drug_stability": "the time the drug keeps in the pump",
-    "max_interval": "the longest interval between fills",
-    "end_of_service": "the pump's end of service",
+    "empty_probability": _lazy("the risk of running empty"),
+    "low_reservoir": _lazy("the low-reservoir alarm"),
+    "drug_stability": _lazy("the time the drug keeps in the pump"),
+    "max_interval": _lazy("the longest interval between fills"),
+    "end_of_service": _lazy("the pump's end of service"),
 }
 
 # What to do about a pump whose forecast was refused.
 REFUSAL: Final = {
-    "no_fill_recorded": "Record the last fill of this pump.",
-    "stale_fill": "The newest fill on record is too long ago: record the later ones.",
-    "no_settings_recorded": "Record the programmed flow of this pump.",
-    "settings_missing": "The settings start after the last fill: record those in force at the fill.",
-    "no_drug_recorded": "Record the drugs in this pump.",
-    "unknown_concentration": "Record the concentration of every drug in this pump.",
-    "unknown_drug": "A drug in this pump is not in the formulary: correct its name at the last fill.",
-    "unknown_timezone": "Correct the time zone of the patient.",
-    "unknown_country": "The calendar of open days of this country is not known: ask the administrator.",
-    "stale_reading": "The pump has not reported its reservoir for long: interrogate it.",
-    "contradicting_reading": "The pump counts less than its record leaves: interrogate it and complete the record.",
-    "no_open_day": "The clinic has no open day in the weeks before: check its closures.",
+    "no_fill_recorded": _lazy("Record the last fill of this pump."),
+    "stale_fill": _lazy("The newest fill on record is too long ago: record the later ones."),
+    "no_settings_recorded": _lazy("Record the programmed flow of this pump."),
+    "settings_missing": _lazy("The settings start after the last fill: record those in force at the fill."),
+    "no_drug_recorded": _lazy("Record the drugs in this pump."),
+    "unknown_concentration": _lazy("Record the concentration of every drug in this pump."),
+    "unknown_drug": _lazy("A drug in this pump is not in the formulary: correct its name at the last fill."),
+    "unknown_timezone": _lazy("Correct the time zone of the patient."),
+    "unknown_country": _lazy(
+        "The calendar of open days of this country is not known: ask the administrator."
+    ),
+    "stale_reading": _lazy("The pump has not reported its reservoir for long: interrogate it."),
+    "contradicting_reading": _lazy(
+        "The pump counts less than its record leaves: interrogate it and complete the record."
+    ),
+    "no_open_day": _lazy("The clinic has no open day in the weeks before: check its closures."),
 }
 
 # Why a pump stands where it stands on the worklist.
 RISK_REASON: Final = {reason.value: text for reason, text in risk.SENTENCES.items()}
 
 PAIN_FINDING: Final = {
-    "step_up": "Pain rose",
-    "drift_up": "Pain is rising slowly",
-    "flare": "Flare",
-    "step_down": "Pain fell suddenly",
-    "stopped_reporting": "Stopped reporting",
+    "step_up": _lazy("Pain rose"),
+    "drift_up": _lazy("Pain is rising slowly"),
+    "flare": _lazy("Flare"),
+    "step_down": _lazy("Pain fell suddenly"),
+    "stopped_reporting": _lazy("Stopped reporting"),
 }
 
-TIER: Final = {"soft": "a first sign", "persistent": "it has lasted"}
+TIER: Final = {"soft": _lazy("a first sign"), "persistent": _lazy("it has lasted")}
 
 NEXT_STEP: Final = {
-    "ask_for_score": "Ask the patient for a score",
-    "review_device": "Review the device",
-    "check_for_over_delivery": "See the patient at once: possible over-delivery",
-    "none": "Nothing",
+    "ask_for_score": _lazy("Ask the patient for a score"),
+    "review_device": _lazy("Review the device"),
+    "check_for_over_delivery": _lazy("See the patient at once: possible over-delivery"),
+    "none": _lazy("Nothing"),
 }
 
 # What a cause card sorts its evidence by, in this order.
-EVIDENCE_SIDE: Final = {"for": "For", "no_data": "Not known", "against": "Against"}
+EVIDENCE_SIDE: Final = {"for": _lazy("For"), "no_data": _lazy("Not known"), "against": _lazy("Against")}
 
 # Alert conditions that do not read well by themselves.
 CONDITION: Final = {
-    "pain_rise": "Pain has risen",
-    "pain_fall": "Pain has fallen",
-    "stopped_reporting": "No scores any more",
-    "refill_due": "Refill is due",
-    "remeasure": "Measure the residual again",
-    "possible_over_infusion": "Possible over-infusion",
-    "possible_under_infusion": "Possible under-delivery",
-    "possible_pocket_fill": "Possible pocket fill",
-    "no_data": "Device is silent",
-    "never_heard": "Device was never heard",
-    "program_changed": "Programme changed",
-    "mri_mode": "Still in MRI mode",
-    "post_mri_check_due": "Check after MRI is overdue",
-    "replacement_due": "Replacement is due",
-    "programming_session": "Programming session not closed",
-    "charge_missed": "Charging was missed",
-    "device_recall": "Device is recalled",
-    "therapy_off": "Stimulation is off for days",
-    "usage_down": "Stimulation is used much less",
-    "uncharged": "Battery is not charged",
-    "contact_open": "Contact in use is open",
-    "contact_short": "Contact in use is short",
-    "impedance_jump": "Impedance of a contact in use has changed",
-    "replacement_near": "Replacement is near",
-    "settings_mismatch": "Device does not report what is prescribed",
-    "closed_loop_out": "Closed loop misses its target",
-    "task_overdue": "A task is overdue",
-    "appointment_after_refill_by": "Visit is booked too late",
-    "visit_missed": "Visit was missed",
-    "reminder_by_phone": "Remind the patient by phone",
+    "pain_rise": _lazy("Pain has risen"),
+    "pain_fall": _lazy("Pain has fallen"),
+    "stopped_reporting": _lazy("No scores any more"),
+    "refill_due": _lazy("Refill is due"),
+    "remeasure": _lazy("Measure the residual again"),
+    "possible_over_infusion": _lazy("Possible over-infusion"),
+    "possible_under_infusion": _lazy("Possible under-delivery"),
+    "possible_pocket_fill": _lazy("Possible pocket fill"),
+    "no_data": _lazy("Device is silent"),
+    "never_heard": _lazy("Device was never heard"),
+    "program_changed": _lazy("Programme changed"),
+    "mri_mode": _lazy("Still in MRI mode"),
+    "post_mri_check_due": _lazy("Check after MRI is overdue"),
+    "replacement_due": _lazy("Replacement is due"),
+    "programming_session": _lazy("Programming session not closed"),
+    "charge_missed": _lazy("Charging was missed"),
+    "device_recall": _lazy("Device is recalled"),
+    "therapy_off": _lazy("Stimulation is off for days"),
+    "usage_down": _lazy("Stimulation is used much less"),
+    "uncharged": _lazy("Battery is not charged"),
+    "contact_open": _lazy("Contact in use is open"),
+    "contact_short": _lazy("Contact in use is short"),
+    "impedance_jump": _lazy("Impedance of a contact in use has changed"),
+    "replacement_near": _lazy("Replacement is near"),
+    "settings_mismatch": _lazy("Device does not report what is prescribed"),
+    "closed_loop_out": _lazy("Closed loop misses its target"),
+    "task_overdue": _lazy("A task is overdue"),
+    "appointment_after_refill_by": _lazy("Visit is booked too late"),
+    "visit_missed": _lazy("Visit was missed"),
+    "reminder_by_phone": _lazy("Remind the patient by phone"),
 }
 
 # What the detail of an alert calls its parts.
 DETAIL: Final = {
-    "baseline_nrs": "Usual level (NRS)",
-    "level_nrs": "Level since then (NRS)",
-    "onset": "Began about",
-    "flagged": "Noticed",
-    "tier": "How sure",
-    "next_step": "What to do",
-    "binding_clock": "Because of",
-    "evidence": "The device said",
-    "left_after_visit": "Left so after a visit",
-    "recovered_at": "The device says it is over since",
-    "sentence": "In words",
-    "points": "Reported",
-    "until": "Over since",
-    "found": "What the refill showed",
-    "rests_on": "Why so urgent",
-    "silent_after": "Counts as silent after",
-    "report_interval_s": "Agreed to report every (s)",
+    "baseline_nrs": _lazy("Usual level (NRS)"),
+    "level_nrs": _lazy("Level since then (NRS)"),
+    "onset": _lazy("Began about"),
+    "flagged": _lazy("Noticed"),
+    "tier": _lazy("How sure"),
+    "next_step": _lazy("What to do"),
+    "binding_clock": _lazy("Because of"),
+    "evidence": _lazy("The device said"),
+    "left_after_visit": _lazy("Left so after a visit"),
+    "recovered_at": _lazy("The device says it is over since"),
+    "sentence": _lazy("In words"),
+    "points": _lazy("Reported"),
+    "until": _lazy("Over since"),
+    "found": _lazy("What the refill showed"),
+    "rests_on": _lazy("Why so urgent"),
+    "silent_after": _lazy("Counts as silent after"),
+    "report_interval_s": _lazy("Agreed to report every (s)"),
 }
 
 # What became of a message, and how it goes.
 MESSAGE_STATE: Final = {
-    "waiting": "Waits to be sent",
-    "sent": "Sent",
-    "failed": "Did not arrive",
-    "cancelled": "Not sent: no longer needed",
+    "waiting": _lazy("Waits to be sent"),
+    "sent": _lazy("Sent"),
+    "failed": _lazy("Did not arrive"),
+    "cancelled": _lazy("Not sent: no longer needed"),
 }
 
 CHANNEL: Final = {
-    "email": "E-mail",
-    "sms": "SMS",
-    "push": "Push",
-    "webhook": "Another system",
-    "operator": "Operator",
+    "email": _lazy("E-mail"),
+    "sms": _lazy("SMS"),
+    "push": _lazy("Push"),
+    "webhook": _lazy("Another system"),
+    "operator": _lazy("Operator"),
 }
 
 # What the burden of alerts is held against.
 BURDEN_AIM: Final = {
-    "alerts_per_patient_year": "Alerts per patient and year",
-    "high_per_patient_year": "High alerts per patient and year",
-    "actionable_share": "Share that needed something to be done",
-    "minutes_to_acknowledge_high": "Minutes until a high alert is taken (median)",
+    "alerts_per_patient_year": _lazy("Alerts per patient and year"),
+    "high_per_patient_year": _lazy("High alerts per patient and year"),
+    "actionable_share": _lazy("Share that needed something to be done"),
+    "minutes_to_acknowledge_high": _lazy("Minutes until a high alert is taken (median)"),
 }
 
 TASK: Final = {
-    "mri_check": "Check after an MRI scan",
-    "mri_preparation": "Prepare an MRI scan",
-    "impedance_remeasure": "Measure impedance again",
+    "mri_check": _lazy("Check after an MRI scan"),
+    "mri_preparation": _lazy("Prepare an MRI scan"),
+    "impedance_remeasure": _lazy("Measure impedance again"),
 }
 
 PART: Final = {
-    "database": "The database",
-    "cache": "The cache",
-    "broker": "The message broker",
-    "ingest": "The intake of messages",
-    "worker": "The judging of new data",
-    "beat": "The scheduler",
-    "messages": "The sending of messages",
-    "web": "The pages",
+    "database": _lazy("The database"),
+    "cache": _lazy("The cache"),
+    "broker": _lazy("The message broker"),
+    "ingest": _lazy("The intake of messages"),
+    "worker": _lazy("The judging of new data"),
+    "beat": _lazy("The scheduler"),
+    "messages": _lazy("The sending of messages"),
+    "web": _lazy("The pages"),
 }
 
 # What to do about a part of the system that does not do its work.
 PART_ADVICE: Final = {
-    "database": "Nothing can be read or saved. Call technical support; use the emergency sheets on paper.",
-    "cache": "Alerts and forecasts may be late. Call technical support.",
-    "broker": "No device can report. Call technical support; ask urgent patients by telephone.",
-    "ingest": "Reports of devices wait at the broker and are taken up later. Call technical support.",
-    "worker": "New data are kept but not judged: no new alerts. Call technical support; look at the worklist's dates "
-    "with care.",
-    "beat": "Nothing is looked at by itself, as silent devices are. Call technical support.",
-    "messages": "Alerts may tell nobody. Look at the alert list yourself, and check the contacts.",
-    "web": "Call technical support.",
+    "database": _lazy(
+        "Nothing can be read or saved. Call technical support; use the emergency sheets on paper."
+    ),
+    "cache": _lazy("Alerts and forecasts may be late. Call technical support."),
+    "broker": _lazy("No device can report. Call technical support; ask urgent patients by telephone."),
+    "ingest": _lazy("Reports of devices wait at the broker and are taken up later. Call technical support."),
+    "worker": _lazy(
+        "New data are kept but not judged: no new alerts. Call technical support; look at the worklist's dates "
+        "with care."
+    ),
+    "beat": _lazy("Nothing is looked at by itself, as silent devices are. Call technical support."),
+    "messages": _lazy("Alerts may tell nobody. Look at the alert list yourself, and check the contacts."),
+    "web": _lazy("Call technical support."),
 }
 
 JOB: Final = {
-    "find_silent": "Finding silent devices",
-    "follow_therapy": "Following stimulation and tasks",
-    "ask_nightly": "Asking for the night's forecasts",
-    "expire": "Ending what has run out",
-    "notify": "Calling people about alerts",
-    "deliver": "Sending messages",
+    "find_silent": _lazy("Finding silent devices"),
+    "follow_therapy": _lazy("Following stimulation and tasks"),
+    "ask_nightly": _lazy("Asking for the night's forecasts"),
+    "expire": _lazy("Ending what has run out"),
+    "notify": _lazy("Calling people about alerts"),
+    "deliver": _lazy("Sending messages"),
 }
 
 WORK: Final = {
-    "refill": "Forecasts of pumps",
-    "pain": "Judgements of pain scores",
-    "device": "Conditions of devices",
-    "therapy": "Judgements of stimulation",
-    "recall": "Matches against recalls",
+    "refill": _lazy("Forecasts of pumps"),
+    "pain": _lazy("Judgements of pain scores"),
+    "device": _lazy("Conditions of devices"),
+    "therapy": _lazy("Judgements of stimulation"),
+    "recall": _lazy("Matches against recalls"),
 }
 
 MESSAGE_KIND: Final = {
-    "alert": "an alert",
-    "test": "a test",
-    "outage": "the system itself",
-    "reminder": "a visit",
+    "alert": _lazy("an alert"),
+    "test": _lazy("a test"),
+    "outage": _lazy("the system itself"),
+    "reminder": _lazy("a visit"),
 }
 
 # Why a message was not delivered.
 PROBLEM: Final = {
-    "not_configured": "this channel is not configured; technical support sets it up",
-    "address_refused": "the address cannot be used; correct it",
-    "transport_refused": "the service refused it",
-    "host_unknown": "the host of the address is not known",
-    "host_not_public": "the address does not lead to a public host",
-    "expired": "it could not be sent in time",
+    "not_configured": _lazy("this channel is not configured; technical support sets it up"),
+    "address_refused": _lazy("the address cannot be used; correct it"),
+    "transport_refused": _lazy("the service refused it"),
+    "host_unknown": _lazy("the host of the address is not known"),
+    "host_not_public": _lazy("the address does not lead to a public host"),
+    "expired": _lazy("it could not be sent in time"),
 }
 
 FLAG: Final = {
-    "remeasure": "Measure again: aspirated and expected volume differ too much",
-    "possible_over_infusion": "Possible over-infusion",
-    "possible_under_infusion": "Possible under-infusion",
-    "possible_pocket_fill": "Possible pocket fill",
-    "not_as_prescribed": "The pump does not run as prescribed",
-    "expired_drug": "The drug had expired",
-    "unknown_drug": "A drug is not in the formulary",
-    "unverified_figure": "Rests on a figure that is not verified",
+    "remeasure": _lazy("Measure again: aspirated and expected volume differ too much"),
+    "possible_over_infusion": _lazy("Possible over-infusion"),
+    "possible_under_infusion": _lazy("Possible under-infusion"),
+    "possible_pocket_fill": _lazy("Possible pocket fill"),
+    "not_as_prescribed": _lazy("The pump does not run as prescribed"),
+    "expired_drug": _lazy("The drug had expired"),
+    "unknown_drug": _lazy("A drug is not in the formulary"),
+    "unverified_figure": _lazy("Rests on a figure that is not verified"),
 }
 
 # How far outreach about a device of a recall is, and what happened to it.
 OUTREACH: Final = {
-    "to_do": "To do",
-    "tried": "Tried",
-    "reached": "Reached",
-    "action_done": "Action done",
-    "not_needed": "Not needed",
-    "elsewhere": "Looked after elsewhere",
-    "listed": "On the list",
-    "left_list": "Off the corrected list",
-    "explanted": "Explanted",
+    "to_do": _lazy("To do"),
+    "tried": _lazy("Tried"),
+    "reached": _lazy("Reached"),
+    "action_done": _lazy("Action done"),
+    "not_needed": _lazy("Not needed"),
+    "elsewhere": _lazy("Looked after elsewhere"),
+    "listed": _lazy("On the list"),
+    "left_list": _lazy("Off the corrected list"),
+    "explanted": _lazy("Explanted"),
 }
 
-DEVICE_STATUS: Final = {"registered": "Registered", "implanted": "Implanted", "explanted": "Explanted"}
+DEVICE_STATUS: Final = {
+    "registered": _lazy("Registered"),
+    "implanted": _lazy("Implanted"),
+    "explanted": _lazy("Explanted"),
+}
 
 # What people may ask a device for: (name, what it does).
 COMMAND: Final = {
-    "interrogate": ("Report now", "Asks the device for its newest data."),
+    "interrogate": (_lazy("Report now"), _lazy("Asks the device for its newest data.")),
     "time_sync": (
-        "Set the clock",
-        "Tells the device the time. Asked for again after 2 minutes without an answer.",
+        _lazy("Set the clock"),
+        _lazy("Tells the device the time. Asked for again after 2 minutes without an answer."),
     ),
-    "diary_prompt": ("Ask for a diary entry", "The patient's controller asks for a pain score."),
-    "report_interval": ("Change how often it reports", "Between 10 s and 7 days."),
+    "diary_prompt": (
+        _lazy("Ask for a diary entry"),
+        _lazy("The patient's controller asks for a pain score."),
+    ),
+    "report_interval": (_lazy("Change how often it reports"), _lazy("Between 10 s and 7 days.")),
 }
 
 # How far a command is. Only the device itself can say that it did it.
 COMMAND_STATE: Final = {
-    "pending": "Waiting to be sent",
-    "sent": "Sent, no answer yet",
-    "reported": "Done, the device says",
-    "refused": "The device refused",
-    "not_confirmed": "Not confirmed",
+    "pending": _lazy("Waiting to be sent"),
+    "sent": _lazy("Sent, no answer yet"),
+    "reported": _lazy("Done, the device says"),
+    "refused": _lazy("The device refused"),
+    "not_confirmed": _lazy("Not confirmed"),
 }
 
 # What devices report and what is prescribed for them: (name, unit).
 READING: Final = {
-    "state": ("State", ""),
-    "reservoir_ml": ("Reservoir, as the pump computes it", "mL"),
-    "flow_ml_per_day": ("Flow", "mL/day"),
-    "boluses": ("Boluses since the report before", ""),
-    "bolus_ml": ("Bolus", "mL"),
-    "battery_v": ("Battery", "V"),
-    "eri_months": ("Until replacement", "months"),
-    "low_reservoir_alarm_ml": ("Low-reservoir alarm", "mL"),
-    "on_s": ("Stimulation since the report before", "s"),
-    "program": ("Programme", ""),
-    "amplitude_ma": ("Amplitude", "mA"),
-    "pulse_width_us": ("Pulse width", "µs"),
-    "rate_hz": ("Rate", "Hz"),
-    "battery_pct": ("Battery charge", "%"),
-    "charged_s": ("Charged since the report before", "s"),
-    "impedance_ohm": ("Impedance by contact, from 0", "Ω"),
-    "ecap_in_window_pct": ("ECAP within its window", "%"),
-    "posture": ("Posture", ""),
+    "state": (_lazy("State"), ""),
+    "reservoir_ml": (_lazy("Reservoir, as the pump computes it"), "mL"),
+    "flow_ml_per_day": (_lazy("Flow"), "mL/day"),
+    "boluses": (_lazy("Boluses since the report before"), ""),
+    "bolus_ml": (_lazy("Bolus"), "mL"),
+    "battery_v": (_lazy("Battery"), "V"),
+    "eri_months": (_lazy("Until replacement"), "months"),
+    "low_reservoir_alarm_ml": (_lazy("Low-reservoir alarm"), "mL"),
+    "on_s": (_lazy("Stimulation since the report before"), "s"),
+    "program": (_lazy("Programme"), ""),
+    "amplitude_ma": (_lazy("Amplitude"), "mA"),
+    "pulse_width_us": (_lazy("Pulse width"), "µs"),
+    "rate_hz": (_lazy("Rate"), _lazy("Hz")),
+    "battery_pct": (_lazy("Battery charge"), "%"),
+    "charged_s": (_lazy("Charged since the report before"), "s"),
+    "impedance_ohm": (_lazy("Impedance by contact, from 0"), "Ω"),
+    "ecap_in_window_pct": (_lazy("ECAP within its window"), "%"),
+    "posture": (_lazy("Posture"), ""),
 }
 
 # What became of a message from quarantine that was taken up again.
 REPLAY: Final = {
-    "stored": "Taken",
-    "duplicate": "Was there already",
-    "quarantined": "Still refused",
+    "stored": _lazy("Taken"),
+    "duplicate": _lazy("Was there already"),
+    "quarantined": _lazy("Still refused"),
 }
 
 # What ended a task, and what was done for it.
 TASK_EVENT: Final = {
-    "opened": "Opened",
-    "interrogation": "Interrogated",
-    "done": "Done",
-    "closed": "Closed",
-    "session_closed": "a programming session of the device",
-    "explanted": "the device was explanted",
+    "opened": _lazy("Opened"),
+    "interrogation": _lazy("Interrogated"),
+    "done": _lazy("Done"),
+    "closed": _lazy("Closed"),
+    "session_closed": _lazy("a programming session of the device"),
+    "explanted": _lazy("the device was explanted"),
 }
 
 # Acts on values of the clinic whose record holds no list of what was changed.
-CLINIC_CHANGE: Final = {"clinic.hours": "Opening hours", "escalation.change": "Escalation ladder"}
+CLINIC_CHANGE: Final = {
+    "clinic.hours": _lazy("Opening hours"),
+    "escalation.change": _lazy("Escalation ladder"),
+}
 
 ROLE: Final = {
-    "clinician": "Clinician",
-    "nurse": "Nurse",
-    "engineer": "Engineer",
-    "auditor": "Auditor",
-    "admin": "Administrator",
+    "clinician": _lazy("Clinician"),
+    "nurse": _lazy("Nurse"),
+    "engineer": _lazy("Engineer"),
+    "auditor": _lazy("Auditor"),
+    "admin": _lazy("Administrator"),
 }
 
 ACRONYMS: Final = frozenset({"mri", "ct", "emg", "cbt", "eri", "eos", "nrs", "ecap", "json", "udi"})
@@ -332,7 +356,7 @@ def in_detail(text: str) -> str:
 
 def say(words: Mapping[str, str], code: str) -> str:
     """The words for a code, or the code made readable."""
-    return words.get(code) or plain(code)
+    return str(words.get(code, "")) or plain(code)
 
 
 def plain(code: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from sc_stim.i18n import _
 from sc_stim.models import Patient
 from sc_stim.models.review import day_of
 from sc_stim.web import words
@@ -42,7 +43,11 @@ def _refill(row: Any) -> Sequence[Any]:
 
 def _drug(drug: dict[str, Any]) -> str:
     strength = drug.get("mg_per_ml")
-    return f"{drug['name']} {'?' if strength is None else words.number(strength)} mg/mL"
+    return _(
+        "%(drug)s %(number)s mg/mL",
+        drug=drug["name"],
+        number="?" if strength is None else words.number(strength),
+    )
 
 
 def _alert(alert: Any) -> Sequence[Any]:
@@ -62,7 +67,7 @@ def _visit(row: Any) -> Sequence[Any]:
 
 def _without_forecast(row: Any) -> Sequence[Any]:
     refused = row.Forecast.refused if row.Forecast else None
-    why = words.say(words.REFUSAL, refused) if refused else "The first forecast has not been made yet."
+    why = words.say(words.REFUSAL, refused) if refused else _("The first forecast has not been made yet.")
     return (*_who(row), *_device(row.Device), why, _reservoir_ml(row.DeviceState))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
+from sc_stim.i18n import _lazy
 from sc_stim.models.worklist import Sought
 from sc_stim.web import words
 
@@ -14,19 +15,27 @@ LONGEST_TEXT: Final = 100
 
 # code -> the words for it
 LANES: Final = {
-    "refills": "Pumps to refill",
-    "alerts": "Open alerts",
-    "pain": "Pain",
-    "visits": "Refill visits to complete",
-    "without-forecast": "Pumps without a refill date",
-    "silent": "Silent devices",
-    "tasks": "Tasks overdue",
-    "reviews": "Reviews that are due",
-    "recalls": "Recalls to follow up",
+    "refills": _lazy("Pumps to refill"),
+    "alerts": _lazy("Open alerts"),
+    "pain": _lazy("Pain"),
+    "visits": _lazy("Refill visits to complete"),
+    "without-forecast": _lazy("Pumps without a refill date"),
+    "silent": _lazy("Silent devices"),
+    "tasks": _lazy("Tasks overdue"),
+    "reviews": _lazy("Reviews that are due"),
+    "recalls": _lazy("Recalls to follow up"),
 }
-FIRST: Final = {"refills": "Pumps to refill first", "alerts": "Alerts, pain and reviews first"}
-ORDERS: Final = {"danger": "Most dangerous first", "date": "Earliest date first", "name": "By name"}
-VISITS: Final = {"none": "No visit booked", "booked": "Booked in time", "late": "Booked too late"}
+FIRST: Final = {"refills": _lazy("Pumps to refill first"), "alerts": _lazy("Alerts, pain and reviews first")}
+ORDERS: Final = {
+    "danger": _lazy("Most dangerous first"),
+    "date": _lazy("Earliest date first"),
+    "name": _lazy("By name"),
+}
+VISITS: Final = {
+    "none": _lazy("No visit booked"),
+    "booked": _lazy("Booked in time"),
+    "late": _lazy("Booked too late"),
+}
 FIRST_OF_ROLE: Final = {"nurse": "refills", "clinician": "alerts"}
 
 
@@ -95,13 +104,13 @@ def visit_of(row: Any) -> str:
 
 VALUES: Final[dict[str, tuple[str, Values, Callable[[str], str]]]] = {
     "risk": (
-        "Risk",
+        _lazy("Risk"),
         lambda row: [row.risk] if row.risk else [],
         lambda code: words.say(words.SEVERITY, code),
     ),
-    "drug": ("Drug", _drugs, str.capitalize),
-    "model": ("Model", lambda row: [row.model], str),
-    "visit": ("Visit", lambda row: [visit_of(row)], lambda code: VISITS[code]),
+    "drug": (_lazy("Drug"), _drugs, str.capitalize),
+    "model": (_lazy("Model"), lambda row: [row.model], str),
+    "visit": (_lazy("Visit"), lambda row: [visit_of(row)], lambda code: VISITS[code]),
 }
 
 

@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install test provide-servers lint format bench lock clean
+.PHONY: help demo install test provide-servers lint format bench pictures lock clean
 
 PYTHON ?= $(shell scripts/find-python)
 VENV := .venv
@@ -37,6 +37,9 @@ format: $(VENV)/test.stamp ## rewrite the code in the project's style
 
 bench: $(VENV)/test.stamp $(VENV)/pages.stamp provide-servers ## measure, print a table, write benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)
+
+pictures: $(VENV)/test.stamp $(VENV)/pages.stamp provide-servers ## photograph the main pages of a fresh demo into docs/pages
+	$(BIN)/python scripts/take_pictures.py
 
 lock: ## resolve the packages anew (needs uv)
 	requirements/compile.sh

@@ -23,13 +23,12 @@ def main() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        command = [Path(sys.executable).with_name("sc-stim"), "demo", "--seed", str(SEED)]
+        command = [str(Path(sys.executable).with_name("sc-stim")), "demo", "--seed", str(SEED)]
         demo = subprocess.Popen(
             [*command, "--port", str(port), "--data-dir", directory], stdout=subprocess.PIPE
         )
         try:
-            assert demo.stdout is not None
-            if not any(line.startswith(b"READY") for line in demo.stdout):
+            if not any(line.startswith(b"READY") for line in demo.stdout or ()):
                 sys.exit("the demo did not start")
             take(f"http://127.0.0.1:{port}", json.loads((Path(directory) / "logins.json").read_text()))
         finally:

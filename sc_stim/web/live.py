@@ -44,7 +44,6 @@ class Watch:
         self._news = threading.Condition()
         self._viewers: Counter[int] = Counter()  # by clinic
         self._seen: dict[int, changes.Mark] = {}
-        self._looks = 0
         self._looking = False
 
     def join(self, clinic_id: int) -> bool:

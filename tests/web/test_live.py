@@ -1,6 +1,7 @@
 """Server-sent events: news for the viewers of a clinic, and for nobody else."""
 
 import datetime as dt
+import re
 import threading
 
 import pytest
@@ -80,3 +81,16 @@ def test_what_a_page_fetches_by_itself_prolongs_no_session(visit, scene):
 def test_those_without_a_worklist_get_no_news_of_it(visit, scene):
     assert visit(scene.engineer).get("/live").status_code == 403
     assert visit(None).get("/live").status_code == 302
+
+
+@pytest.mark.parametrize(("changes", "news"), [(True, b"changed"), (False, b"alive")])
+def test_what_changed_between_the_page_and_the_first_look_is_news(visit, scene, changes, news):
+    nurse = visit(scene.nurse)
+    [address] = re.findall(r'data-live="([^"]+)"', nurse.get("/worklist").text)
+    if changes:
+        db.session.get_one(Alert, scene.alert.id).changed_at = clock.now() + dt.timedelta(days=1)
+    db.session.commit()
+    response = nurse.get(address)
+    heard = [next(response.response) for _ in range(2)]
+    response.close()
+    assert heard[1].startswith(b"event: " + news)

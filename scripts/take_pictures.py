@@ -55,7 +55,7 @@ def take(url: str, logins: list[dict[str, str]]) -> None:
             page.goto(f"/patients/{patient}")
             expect(page.locator("canvas").first).to_be_visible()
             page.wait_for_load_state("networkidle")
-            page.get_by_role("heading", name="Time line").evaluate("heading => heading.scrollIntoView()")
+            page.get_by_role("heading", name="Course").evaluate("heading => heading.scrollIntoView()")
             shoot(page, f"patient-{scheme}")
             photograph(page, "/alerts/triage", f"triage-{scheme}")
             page.context.close()

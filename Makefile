@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install test provide-servers lint format bench pictures lock clean
+.PHONY: help demo install test provide-servers lint format texts bench pictures lock clean
 
 PYTHON ?= $(shell scripts/find-python)
 VENV := .venv
@@ -34,6 +34,10 @@ lint: $(VENV)/test.stamp ## style, types and the import contract
 format: $(VENV)/test.stamp ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+texts: $(VENV)/run.stamp ## gather the texts of the pages for translators
+	$(BIN)/pybabel -q extract -F pyproject.toml -k _lazy --no-location --sort-output --omit-header \
+	  -o sc_stim/web/translations/messages.pot sc_stim/web
 
 bench: $(VENV)/test.stamp $(VENV)/pages.stamp provide-servers ## measure, print a table, write benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)

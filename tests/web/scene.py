@@ -51,6 +51,23 @@ def scene(app: Flask) -> Scene:
     return create_scene()
 
 
+def ids_of(user: User, patient: Patient) -> dict[str, object]:
+    """One of everything that a page is about, in the clinic of this user, by the names of `test_access`."""
+    recall = builders.create_recall(clinic=patient.clinic)
+    row = builders.create_outreach(recall=recall, device=builders.create_pump(patient=patient))
+    contact = builders.create_contact(clinic=patient.clinic)
+    about = {
+        "patient": patient, "alert": builders.create_alert(patient=patient), "recall": recall, "outreach": row,
+        "pump": row.device, "device": row.device, "task": builders.create_care_task(device=row.device),
+        "message": builders.create_quarantine(device=row.device), "fill": builders.create_fill(pump=row.device),
+        "visit": builders.create_appointment(pump=row.device), "feed": builders.create_calendar_feed(by=user),
+        "account": builders.create_user(clinic=patient.clinic), "contact": contact,
+        "shift": builders.create_shift(contact=contact), "room": builders.create_resource(clinic=patient.clinic),
+    }  # fmt: skip
+    ids: dict[str, object] = {name: row.public_id for name, row in about.items()}
+    return ids | {"view": new_public_id(), "key": "silence.intervals"}  # a view is one person's own
+
+
 def create_forecast(*, pump: Device, days: int | None, **values: Any) -> Forecast:
     """To refill in so many days; None: refused."""
     refill_by = None if days is None else TODAY + days * DAY

@@ -17,6 +17,7 @@ from sc_stim.clinical import reference
 from sc_stim.clinical.alarms import AlarmCondition, shipped_table
 from sc_stim.clinical.alert_lifecycle import Event, State, next_state
 from sc_stim.clinical.burden import aims
+from sc_stim.clinical.clinic_figures import open_figures, said
 from sc_stim.clinical.drugs import Drug, shipped_formulary
 from sc_stim.clinical.reconciliation import flag_severities
 from sc_stim.clinical.reference import Figure
@@ -265,6 +266,15 @@ def _recall_classes() -> Table:
     return _table(("Class of recall", "Severity", "Source", "Note"), rows)
 
 
+def _open_figures() -> Table:
+    rows = (
+        (one.name, f"{one.shipped.value:g}" if one.shipped else "none", f"{one.least:g}", f"{one.most:g}",
+         said(one.unit), UNVERIFIED)
+        for one in open_figures().values()
+    )  # fmt: skip
+    return _table(("Figure", "Shipped", "Least", "Most", "Unit", "Source of the bounds"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], Table]]] = {
     "drugs": _drugs,
     "limits": _limits,
@@ -289,6 +299,7 @@ TABLES: Final[dict[str, Callable[[], Table]]] = {
     "checklist": _checklist,
     "refill_flags": _refill_flags,
     "booking": _figures("booking.json"),
+    "open_figures": _open_figures,
 }
 
 

@@ -51,6 +51,7 @@ HEADINGS: Final = {
     "booking": (_lazy("Booking a visit"), "booking.json"),
     "review": (_lazy("Review intervals, as shipped"), "review.json"),
     "recall": (_lazy("Classes of recalls"), "recall.json"),
+    "open_figures": (_lazy("What a clinic may set itself"), "clinic_figures.json"),
 }
 CSV_COLUMNS: Final = ("Value", "Unit", "Source")
 UNITS: Final = {

@@ -447,7 +447,7 @@ def test_the_number_of_statements_does_not_grow_with_the_list(visit, statements)
     with statements() as many:
         visitor.page("/alerts")
 
-    assert len(many) == len(few) <= 14
+    assert len(many) == len(few) <= 16
 
 
 def test_an_alert_leads_to_its_patient_its_device_and_its_refill(nurse, visit):

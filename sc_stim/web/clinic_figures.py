@@ -40,8 +40,8 @@ HEADINGS: Final = {
 DOES: Final = {
     "limits": _lazy("A prescription or fill above it is warned of. Nothing is blocked."),
     "stability": _lazy("The refill date is never later than so many days after the fill."),
-    "silence": _lazy("A device not heard for so long is shown as silent, and an alert is raised."),
-    "lasting": _lazy("Until then it stands in the record only."),
+    "silence": _lazy("How long a device may say nothing before somebody is told."),
+    "lasting": _lazy("Until then it calls nobody."),
 }
 REVIEW_NAMES: Final = {
     "pump": _lazy("Review of a pump, every"),

@@ -37,8 +37,8 @@ from sc_stim.models.work import Heartbeat, IdempotencyKey, JobRun, WorkItem
 __all__ = [
     "Absence", "Alert", "AlertEntry", "ApiToken", "Appointment", "Assessment", "AuditEntry", "AuditHead",
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicFigure",
-    "ClinicResource",    "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting", "DeviceState",
-    "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
+    "ClinicResource", "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting",
+    "DeviceState", "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
     "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel",
     "PainScore", "Patient", "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
     "RecallOutreachEntry", "Review", "ReviewPlan", "SavedView", "Shift", "StimulatorSample", "Treatment", "User",

@@ -26,6 +26,7 @@ CUT_OFF = """[...document.querySelectorAll('svg[role=img]')].flatMap(picture => 
 })"""
 
 REFUSED = 422  # a form that says what to mend; browsers note it in their console
+NOT_FOUND = 404
 
 AXE = (Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js").read_text()
 # Rules of WCAG 2.2 A and AA that the page breaks, each with the first place.
@@ -44,19 +45,31 @@ every_screen = pytest.mark.parametrize(
 
 
 @contextmanager
-def window(chromium: Browser, address: str, screen: str = "ward-pc", scheme: str = "light") -> Iterator[Page]:
-    """A browser window that fails the test if it complains about anything or asks elsewhere for anything."""
+def window(
+    chromium: Browser,
+    address: str,
+    screen: str = "ward-pc",
+    scheme: str = "light",
+    lawful: tuple[int, ...] = (REFUSED,),
+) -> Iterator[Page]:
+    """A browser window that fails the test if it complains about anything or asks elsewhere for anything.
+
+    lawful: statuses of errors that are meant to be seen
+    """
     opened = chromium.new_context(viewport=SCREENS[screen], color_scheme=scheme, base_url=address)  # type: ignore[arg-type]
     page = opened.new_page()
     complaints: list[str] = []
     page.on(
-        "console", lambda message: f"status of {REFUSED}" in message.text or complaints.append(message.text)
+        "console",
+        lambda message: (
+            any(f"status of {status}" in message.text for status in lawful) or complaints.append(message.text)
+        ),
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda sent: sent.url.startswith(address) or complaints.append(sent.url))
     page.on(
         "response",
-        lambda got: got.status < 400 or got.status == REFUSED or complaints.append(f"{got.status} {got.url}"),
+        lambda got: got.status < 400 or got.status in lawful or complaints.append(f"{got.status} {got.url}"),
     )
     yield page
     opened.close()
@@ -81,4 +94,5 @@ def look(page: Page, request: pytest.FixtureRequest, name: str) -> None:
     assert page.evaluate(BARRIERS) == [], f"{name} keeps people out"
     if "SC_STIM_SCREENSHOTS" in os.environ:
         folder = Path(os.environ["SC_STIM_SCREENSHOTS"])
-        page.screenshot(path=folder / f"{name}-{request.node.callspec.id}.png", full_page=True)
+        screen = f"-{request.node.callspec.id}" if hasattr(request.node, "callspec") else ""
+        page.screenshot(path=folder / f"{name}{screen}.png", full_page=True)

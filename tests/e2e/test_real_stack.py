@@ -8,8 +8,6 @@ import csv
 import datetime as dt
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,11 +18,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from celery import Celery
 
-import simulators
 from sc_stim.tasks.celery_app import EXPIRE, QUEUE
 from simulators import scenario
-from simulators.cohort import Pump, Stimulator
 from tests.devices.mqtt_client import Client, connected
+from tests.e2e.simulated import hostile_scenario, simulate, volumes
 from tests.e2e.stack import Broker, Stack
 from tests.servers import Postgres, Redis, wait_until
 
@@ -52,16 +49,6 @@ def protocol(stack: Stack, request: pytest.FixtureRequest) -> str:
     """The version of MQTT that ingest speaks."""
     stack.speak(request.param)
     return str(request.param)
-
-
-def simulate(module: str, *arguments: str) -> dict[str, Any]:
-    """Run a simulator to its end; its summary."""
-    run = subprocess.run(
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=100
-    )
-    assert run.returncode == 0, run.stderr
-    summary: dict[str, Any] = json.loads(run.stdout)
-    return summary
 
 
 def register(
@@ -228,23 +215,6 @@ def hostile(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Hostile:
         assert summary["unacknowledged"] == summary["forgotten"] == 0
         counts.append({table: len(rows_of(stack, devices, table)) for table in TABLES})
     return Hostile(devices, true_records(directory / "truth"), counts)
-
-
-def hostile_scenario(directory: Path) -> Path:
-    """The shipped one with an alarm that was over long ago. Nothing gets lost: devices wait 20 s to send again."""
-    shipped = Path(simulators.__file__).parent / "scenarios" / "hostile_network.json"
-    changed = json.loads(shipped.read_text())
-    stall = {"kind": "stall", "days_ago": 1, "recovers_after_h": 3}
-    changed["cast"] = [{"role": "stalled for three hours", "pump": {}, "happenings": [stall]}]
-    changed["network"]["loss"] = 0
-    path = directory / "hostile.json"
-    path.write_text(json.dumps(changed))
-    return path
-
-
-def volumes(device: Pump | Stimulator) -> dict[str, float]:
-    """What the catalogue wants to be told of a pump."""
-    return {"reservoir_ml": device.reservoir_ml} if isinstance(device, Pump) else {}
 
 
 def true_records(path: Path) -> dict[Identity, tuple[str, dt.datetime]]:

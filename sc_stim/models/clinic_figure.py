@@ -38,10 +38,11 @@ def own_figures(session: Session, clinic_ids: Collection[int]) -> dict[int, Own]
     """What each of these clinics has set, in one statement; nothing for those that set none."""
     statement = (
         select(ClinicFigure.clinic_id, ClinicFigure.key, ClinicFigure.value, ClinicFigure.source)
-        .where(ClinicFigure.clinic_id.in_(clinic_ids), ClinicFigure.value.is_not(None))
+        .where(ClinicFigure.clinic_id.in_(clinic_ids))
         .order_by(ClinicFigure.key)
     )
     found: dict[int, Own] = defaultdict(tuple)
     for clinic_id, key, value, source in session.execute(statement):
-        found[clinic_id] += (OwnFigure(key, value, source),)
+        if value is not None and source is not None:
+            found[clinic_id] += (OwnFigure(key, value, source),)
     return found

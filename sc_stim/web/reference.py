@@ -155,7 +155,8 @@ def _intervals() -> list[tuple[str, int, str]]:
 
 
 def _said_by_clinic(source: str | None) -> str:
-    return _("set by the clinic, source: %(source)s", source=source) if source else _("set by the clinic")
+    said = _("set by the clinic, source: %(source)s", source=source) if source else _("set by the clinic")
+    return str(said)
 
 
 def _own() -> list[Standing]:

@@ -13,7 +13,7 @@ from sc_stim.web.words import number
 
 CONTACT_PX: Final = 16
 SPACE_PX: Final = 10
-LEAD_PX: Final = 110  # from one lead to the next
+LEAD_PX: Final = 150  # from one lead to the next: room for "41000 Ω, open?" beside a contact
 TOP_PX: Final = 46
 
 

@@ -189,12 +189,11 @@ class Clinic:
         return device
 
     def fill(self, pump: str, at: dt.datetime, drug: str = "morphine", mg_per_ml: float = 10.0) -> None:
-        """20 mL, to run at 0.5 mL/day."""
-        body = {
-            "at": at.isoformat(), "filled_ml": 20.0, "drugs": [{"name": drug, "mg_per_ml": mg_per_ml}],
-            "prescribe": {"flow_ml_per_day": 0.5},
-        }  # fmt: skip
-        self.user("clinician").post(f"/pumps/{pump}/fills", body)
+        """20 mL, to run at 0.5 mL/day, and confirmed by a second person."""
+        drawn = {"filled_ml": 20.0, "drugs": [{"name": drug, "mg_per_ml": mg_per_ml}]}
+        body = {"at": at.isoformat(), "prescribe": {"flow_ml_per_day": 0.5}} | drawn
+        filled = self.user("clinician").post(f"/pumps/{pump}/fills", body)
+        self.user("colleague").post(f"/pumps/{pump}/fills/{filled['id']}/confirm", drawn)
 
     @contextmanager
     def online(self, device: str) -> Iterator["Implant"]:

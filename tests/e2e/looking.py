@@ -18,7 +18,8 @@ SCREENS = {"ward-pc": {"width": 1440, "height": 900}, "telephone": {"width": 390
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Words that lie partly outside the picture they belong to, as [picture, words].
 CUT_OFF = """[...document.querySelectorAll('svg[role=img]')].flatMap(picture => {
-    const frame = picture.closest('figure').getBoundingClientRect()
+    const seen = getComputedStyle(picture).overflow === 'visible' ? picture.closest('figure') : picture
+    const frame = seen.getBoundingClientRect()
     return [...picture.querySelectorAll('text')].filter(words => {
         const box = words.getBoundingClientRect()
         return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1)

@@ -207,11 +207,10 @@ def test_story_1_the_refill_nurses_monday_on_one_screen(
         okafor, lindqvist = (rows.filter(has_text=name) for name in ("Okafor", "Lindqvist"))
         expect(okafor).to_contain_text("5 mL left")
         expect(lindqvist).to_contain_text("4.5 mL left")
-        for row, facts in (
-            (okafor, ("in 3 days", "because of", "Baclofen 2 mg/mL", "+49 30 5550111", "none booked")),
-            (lindqvist, ("in 2 days", "because of", "Morphine 10 mg/mL", "+49 30 5550111")),
-        ):
-            for fact in facts:
+        for row, days, drug in ((okafor, 3, "Baclofen 2 mg/mL"), (lindqvist, 2, "Morphine 10 mg/mL")):
+            day = f"{clinic.at(-days):%a %-d %b %Y}"
+            expect(row.get_by_text(day)).to_have_count(2)  # to refill by, and empty at the earliest
+            for fact in (f"in {days} days", drug, "because of", "+49 30 5550111", "none booked"):
                 expect(row).to_contain_text(fact)
         names = rows.locator("[data-act=o]").all_inner_texts()
         assert names.index("Okafor, Ada") < names.index("Lindqvist, Ada")
@@ -303,6 +302,8 @@ def test_story_3_a_refill_with_too_little_left_in_the_pump(
         record = page.locator("#record")
         for what, values in (("Name", [PEOPLE["nurse"], "Emil Koch"]), ("Drugs", ["Morphine 10 mg/mL"] * 2)):
             expect(record.get_by_role("row", name=what).get_by_role("cell")).to_have_text(values)
+        settings = record.get_by_role("row", name="Flow, mL/day").get_by_role("cell")
+        expect(settings).to_have_text(["0.5", "0.5", "0.5"])  # before, after, and shown by the pump
         look(page, request, "story-3-recorded")
         page.goto(f"/patients/{patient}")
         expect(

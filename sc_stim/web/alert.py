@@ -17,7 +17,7 @@ from sc_stim.clinical.alert_lifecycle import Event, State, next_state
 from sc_stim.clinical.refusal import Refused
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.i18n import _, _lazy
+from sc_stim.i18n import _, _lazy, ngettext
 from sc_stim.models import Alert, AlertEntry, Device, Message, User, alert_list
 from sc_stim.models.scope import find
 from sc_stim.web import page, triage
@@ -190,7 +190,7 @@ def _page(alert: Alert, *, refused: str | None = None, form: Form | None = None)
         messages=_messages(alert),
         acts=[act for act in ACTS if _possible(act, alert)],
         carers=_carers(alert),
-        shelf_hours=[(hours, f"{hours} {'hour' if hours == '1' else 'hours'}") for hours in SHELF_HOURS],
+        shelf_hours=[(hours, ngettext("%(num)s hour", "%(num)s hours", int(hours))) for hours in SHELF_HOURS],
         usual_shelf=USUAL_SHELF,
         comment_limit=COMMENT_LIMIT,
         about=_about(alert),
@@ -242,7 +242,11 @@ def _carer(form: Form) -> User | None:
 
 def _carers(alert: Alert) -> list[tuple[str, str]]:
     people = alert_list.carers(db.session(), actor().clinic_id)
-    mine = [(str(one.public_id), f"{one.name} (you)") for one in people if one.id == actor().user_id]
+    mine = [
+        (str(one.public_id), _("%(name)s (you)", name=one.name))
+        for one in people
+        if one.id == actor().user_id
+    ]
     others = [(str(one.public_id), one.name) for one in people if one.id != actor().user_id]
     return [*mine, *others, (NOBODY, _("Nobody in particular"))]
 

@@ -25,7 +25,6 @@ DAYS: Final = (30, 90, 365)
 USUAL_DAYS: Final = 365
 EARLIEST: Final = dt.date(2000, 1, 1)
 MOST_BARS: Final = 12
-PER_YEAR: Final = "per patient and year"
 ONE_DAY: Final = dt.timedelta(days=1)
 
 COLUMNS: Final = (
@@ -115,7 +114,9 @@ def _bars(found: Burden) -> Bars | None:
 
 def _amount(share: Share, name: str, aim: float | None = None) -> Amount:
     rate = share.per_patient_year or 0.0
-    return Amount(name, rate, f"{words.number(rate, 2)} {PER_YEAR}", share.severity or "", aim)
+    return Amount(
+        name, rate, _("%(rate)s per patient and year", rate=words.number(rate, 2)), share.severity or "", aim
+    )
 
 
 def _named(share: Share) -> str:

@@ -14,7 +14,7 @@ from sc_stim.access import in_clinic, requires
 from sc_stim.devices.ledger import SeqRanges
 from sc_stim.extensions import db
 from sc_stim.guard import actor
-from sc_stim.i18n import _lazy
+from sc_stim.i18n import _, _lazy
 from sc_stim.models import Device, DeviceEpoch, DeviceState
 from sc_stim.models.device import STATUS
 from sc_stim.models.worklist import is_silent
@@ -208,4 +208,5 @@ def clock_error(state: DeviceState | None) -> str:
     error_s = state.clock_error_s if state else None
     if error_s is None:
         return ""
-    return f"{dates.duration(abs(error_s))} {'ahead' if error_s >= 0 else 'behind'}"
+    error = dates.duration(abs(error_s))
+    return _("%(error)s ahead", error=error) if error_s >= 0 else _("%(error)s behind", error=error)

@@ -152,6 +152,12 @@ def _day_words(value: dt.date) -> str:
     return dates.day(value, country())
 
 
+@pages.app_template_filter("code_words")
+def _code_words(code: str) -> str:
+    """A code in lower-case words, as one of a list."""
+    return words.plain(code).lower()
+
+
 @pages.app_template_filter("dialled")
 def _dialled(number: str) -> str:
     """What a telephone dials: digits, with the plus in front if there is one."""

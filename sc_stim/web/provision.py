@@ -18,7 +18,7 @@ from sc_stim.guard import actor
 from sc_stim.i18n import _, _lazy
 from sc_stim.models import Patient
 from sc_stim.models.scope import find
-from sc_stim.web import page
+from sc_stim.web import page, words
 from sc_stim.web.blueprint import pages
 from sc_stim.web.forms import Form
 from sc_stim.workflows import audit
@@ -159,7 +159,10 @@ def _leads(form: Form) -> list[dict[str, Any]] | None:
 
 def _check(label: Label, form: Form | None) -> str:
     """The second step. Whose name it shows is put on record."""
-    choices = [(model.name, f"{model.manufacturer} {model.name}, {model.kind}") for model in models()]
+    choices = [
+        (model.name, f"{model.manufacturer} {model.name}, {words.plain(model.kind).lower()}")
+        for model in models()
+    ]
     shown = page.render("provision_check.html", form=form, label=label, models=choices)
     if label.patient:
         seen = {"patients": [str(label.patient.public_id)]}

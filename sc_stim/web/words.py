@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from sc_stim.clinical import risk
 from sc_stim.i18n import _lazy
+from sc_stim.web.codes import READABLE
 
 SEVERITY: Final = {
     "high": _lazy("High"),
@@ -67,7 +67,18 @@ REFUSAL: Final = {
 }
 
 # Why a pump stands where it stands on the worklist.
-RISK_REASON: Final = {reason.value: text for reason, text in risk.SENTENCES.items()}
+RISK_REASON: Final = {
+    "therapy_stopped": _lazy("The pump has stopped"),
+    "no_forecast": _lazy("No refill date can be computed"),
+    "may_be_empty": _lazy("May be empty already"),
+    "overdue": _lazy("Refill date has passed"),
+    "life_threatening_withdrawal": _lazy("Stopping this drug suddenly can kill"),
+    "severe_withdrawal": _lazy("Severe withdrawal when it runs dry"),
+    "opioid_withdrawal": _lazy("Opioid withdrawal when it runs dry"),
+    "missed_visits": _lazy("Missed a visit"),
+    "unreachable": _lazy("No way to reach the patient"),
+    "possible_over_infusion": _lazy("Empties faster than programmed"),
+}
 
 PAIN_FINDING: Final = {
     "step_up": _lazy("Pain rose"),
@@ -361,6 +372,8 @@ def say(words: Mapping[str, str], code: str) -> str:
 
 def plain(code: str) -> str:
     """`motor_stall` -> `Motor stall`, `mri_entered` -> `MRI entered`."""
+    if code in READABLE:
+        return str(READABLE[code])
     text = " ".join(word.upper() if word in ACRONYMS else word for word in code.split("_"))
     return text[:1].upper() + text[1:]
 

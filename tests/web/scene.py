@@ -57,9 +57,11 @@ def ids_of(user: User, patient: Patient) -> dict[str, object]:
     row = builders.create_outreach(recall=recall, device=builders.create_pump(patient=patient))
     contact = builders.create_contact(clinic=patient.clinic)
     about = {
-        "patient": patient, "alert": builders.create_alert(patient=patient), "recall": recall, "outreach": row,
+        "patient": patient, "alert": builders.create_alert(patient=patient, condition="pain_rise"),
+        "recall": recall, "outreach": row,
         "pump": row.device, "device": row.device, "task": builders.create_care_task(device=row.device),
-        "message": builders.create_quarantine(device=row.device), "fill": builders.create_fill(pump=row.device),
+        "message": builders.create_quarantine(device=row.device, reason="bad_json"),
+        "fill": builders.create_fill(pump=row.device),
         "visit": builders.create_appointment(pump=row.device), "feed": builders.create_calendar_feed(by=user),
         "account": builders.create_user(clinic=patient.clinic), "contact": contact,
         "shift": builders.create_shift(contact=contact), "room": builders.create_resource(clinic=patient.clinic),

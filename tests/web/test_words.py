@@ -1,14 +1,19 @@
 """A code that reaches a page without words of its own is readable at best; those that steer work must have them."""
 
+from typing import get_args
+
 import pytest
 
 from sc_stim.access import ROLES
-from sc_stim.clinical import refill
+from sc_stim.clinical import alarms, refill, risk
 from sc_stim.clinical.alert_lifecycle import Event, State
 from sc_stim.clinical.risk import Reason, RiskLabel
 from sc_stim.clinical.therapy_health import shipped_rules
+from sc_stim.devices import records
+from sc_stim.models import patient
 from sc_stim.models.care_task import KINDS
 from sc_stim.web import words
+from sc_stim.web.codes import READABLE
 from sc_stim.workflows.alerts import SEVERITIES
 from sc_stim.workflows.health import PARTS
 
@@ -33,6 +38,22 @@ CLOCKS = (
 )
 def test_every_code_has_words(table, codes):
     assert set(codes) <= table.keys()
+
+
+def test_the_reasons_of_the_worklist_are_called_as_its_rules_call_them():
+    assert {code: str(text) for code, text in words.RISK_REASON.items()} == risk.SENTENCES
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        get_args(records.PumpState), get_args(records.StimulatorState), get_args(records.EventKind),
+        alarms.shipped_table().conditions, records.Reason, patient.RISK_FACTORS, patient.SYMPTOMS, patient.TREATMENTS,
+        patient.ASSESSMENTS,
+    ],
+)  # fmt: skip
+def test_every_code_of_the_record_can_be_translated(codes):
+    assert set(codes) - words.CONDITION.keys() <= READABLE.keys()
 
 
 def test_a_code_without_words_is_made_readable():

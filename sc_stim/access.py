@@ -48,6 +48,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "recalls.handle": _CARE,
     "quarantine.read": frozenset({"engineer"}),
     "quarantine.replay": frozenset({"engineer"}),
+    "long_work.read": _DEVICES | {"auditor"},  # and what each kind of it needs
     "audit.read": frozenset({"auditor"}),
     "users.manage": frozenset({"admin"}),
     "clinic.read": frozenset(ROLES),

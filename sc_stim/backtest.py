@@ -1,12 +1,13 @@
-"""`sc-stim backtest`: what the rules would have said about a clinic's own export. Files in, files out, no database."""
+"""What the rules would have said about a clinic's own export: `sc-stim backtest`, and by pages. No database."""
 
 import csv
 import datetime as dt
 import itertools
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -72,29 +73,46 @@ def find_pain(source: Path, out: TextIO) -> None:
     A diary lasts to the newest day in the file, so who falls silent before it is found.
     Raises BacktestError at the first bad row.
     """
-    until, is_grouped = _check(source)
-    patients = _one_by_one(source) if is_grouped else _gathered(source)
+    checked = check_diaries(source)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FINDING_FIELDS)
+    for patient, findings in judge_diaries(source, checked):
+        writer.writerows(finding_rows(patient, findings))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file of diaries without a bad row. `is_grouped`: each patient's rows stand together."""
+
+    until: dt.date
+    is_grouped: bool
+    patients: int
+
+
+def judge_diaries(
+    source: Path, checked: Checked, first: int = 0
+) -> Iterator[tuple[str, Sequence[pain.Finding]]]:
+    """Each patient of the file from number `first` on, and every alert as it was last judged."""
+    patients = _one_by_one(source) if checked.is_grouped else _gathered(source)
     names: deque[str] = deque()  # of the diaries taken and not yet answered
 
     def diaries() -> Iterator[pain.Diary]:
-        for patient, scores in patients:
+        for patient, scores in itertools.islice(patients, first, None):
             names.append(patient)
-            yield pain.Diary.of(pain.daily_means(scores, UTC, dt.date.max), until)
+            yield pain.Diary.of(pain.daily_means(scores, UTC, dt.date.max), checked.until)
 
     for rebuilt in pain.rebuild(diaries()):
-        writer.writerows(_rows(names.popleft(), pain.latest(rebuilt.findings)))
+        yield names.popleft(), pain.latest(rebuilt.findings)
 
 
-def _rows(patient: str, findings: Iterable[pain.Finding]) -> Iterator[tuple[Any, ...]]:
+def finding_rows(patient: str, findings: Iterable[pain.Finding]) -> Iterator[tuple[Any, ...]]:
     for one in findings:
         level = "" if one.level_nrs is None else one.level_nrs
         yield patient, one.day.isoformat(), one.kind, one.severity, one.baseline_nrs, level
 
 
-def _check(source: Path) -> tuple[dt.date, bool]:
-    """The newest day in the file, and whether each patient's rows stand together."""
+def check_diaries(source: Path) -> Checked:
+    """Read all of the file. Raises BacktestError at the first bad row."""
     newest, patient, done, is_grouped = dt.date.min, None, set[str](), True
     for score in _scores(source):
         newest = max(newest, score.at.date())
@@ -102,7 +120,7 @@ def _check(source: Path) -> tuple[dt.date, bool]:
             is_grouped = is_grouped and score.patient not in done
             patient = score.patient
             done.add(patient)
-    return newest, is_grouped
+    return Checked(newest, is_grouped, len(done))
 
 
 def _one_by_one(source: Path) -> Iterator[tuple[str, Iterator[TimedScore]]]:

@@ -9,6 +9,7 @@ from sc_stim.models.clinic_figure import ClinicFigure
 from sc_stim.models.device import BrokerLogin, Command, Device, DeviceSetting, Fill, Lead
 from sc_stim.models.emergency import EmergencyLink
 from sc_stim.models.escalation import Contact, Ladder, Shift
+from sc_stim.models.long_work import LongWork, LongWorkPart
 from sc_stim.models.message import Message, MessageAttempt
 from sc_stim.models.outage import Outage
 from sc_stim.models.patient import (
@@ -39,7 +40,8 @@ __all__ = [
     "BrokerLogin", "CalendarFeed", "CareTask", "CareTaskEntry", "Clinic", "ClinicClosure", "ClinicFigure",
     "ClinicResource", "Command", "Contact", "Device", "DeviceEpoch", "DeviceEvent", "DeviceSetting",
     "DeviceState", "EmergencyLink", "Fill", "Forecast", "Heartbeat", "IdempotencyKey", "JobRun", "Ladder", "Lead",
-    "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding", "PainModel",
+    "LongWork", "LongWorkPart", "Message", "MessageAttempt", "OpeningHours", "Outage", "PainCheckpoint", "PainFinding",
+    "PainModel",
     "PainScore", "Patient", "PumpSample", "Quarantine", "Recall", "RecallListVersion", "RecallOutreach",
     "RecallOutreachEntry", "Review", "ReviewPlan", "SavedView", "Shift", "StimulatorSample", "Treatment", "User",
     "WorkItem",

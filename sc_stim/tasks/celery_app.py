@@ -25,6 +25,7 @@ EXPIRE = "sc_stim.expire"
 NOTIFY = "sc_stim.notify"
 DELIVER = "sc_stim.deliver"
 WATCH = "sc_stim.watch"
+LONG_WORK = "sc_stim.long_work"
 
 celery = Celery("sc_stim", include=["sc_stim.tasks.jobs"])
 
@@ -88,6 +89,7 @@ def beat_table(settings: Settings) -> dict[str, dict[str, Any]]:
         "expire": entry(EXPIRE, dt.timedelta(minutes=1)),
         "notify": entry(NOTIFY, poll),
         "deliver": entry(DELIVER, poll),
+        "long_work": entry(LONG_WORK, poll),
         "watch": entry(WATCH, dt.timedelta(seconds=30)),
     }
 

@@ -11,6 +11,7 @@ from sc_stim.extensions import db
 from sc_stim.tasks import celery_app as names
 from sc_stim.tasks.celery_app import task
 from sc_stim.tasks.delivery import deliver
+from sc_stim.tasks.long_work import work_long
 from sc_stim.tasks.pain import judge_pain
 from sc_stim.tasks.refills import judge_refills
 from sc_stim.tasks.silence import find_silent
@@ -23,10 +24,13 @@ from sc_stim.workflows import outbox, visits
 from sc_stim.workflows.conditions import judge, judge_conditions
 from sc_stim.workflows.health import ping_cache
 from sc_stim.workflows.heartbeat import beat
+from sc_stim.workflows.long_work import drop_expired
 from sc_stim.workflows.notifying import AT_ONCE, notify
 from sc_stim.workflows.recalls import match_devices
 
 WORK_FOR = dt.timedelta(seconds=20)  # a busy worker gives its sign of life that often, too
+
+LONG_WORK_FOR = dt.timedelta(seconds=5)  # of each sweep: judgements come first
 
 
 def judge_pump(session: Session, subjects: Subjects, at: dt.datetime) -> dict[int, dt.datetime]:
@@ -102,6 +106,15 @@ def notify_task() -> None:
 def deliver_task() -> None:
     sent = deliver(db.session(), current_app.extensions["transport"], until=clock.now() + WORK_FOR)
     _beat("job:deliver", sent=sent)
+    db.session.commit()
+
+
+@task(names.LONG_WORK)
+def long_work_task() -> None:
+    """A slice of what people asked for: exports, back-tests, long lists."""
+    at = clock.now()
+    ended = work_long(db.session(), until=at + LONG_WORK_FOR)
+    _beat("job:long_work", ended=ended, expired=drop_expired(db.session(), at))
     db.session.commit()
 
 

@@ -71,6 +71,15 @@ def preview(session: Session, clinic_id: int, text: str) -> Preview:
     return seen
 
 
+def match_clinic(
+    session: Session, clinic_id: int, recall: RecallList, after: int = 0
+) -> Iterator[list[tuple[int, bool, Match | None]]]:
+    """Chunks of (device id, whether it was explanted, match) of the clinic's devices after this one, in their order."""
+    matcher = Matcher(recall.conditions)
+    for chunk in _candidates(session, clinic_id, after=after):
+        yield [(device_id, explanted, matcher.match(candidate)) for device_id, explanted, candidate in chunk]
+
+
 def create_recall(
     session: Session,
     actor: Actor,
@@ -225,7 +234,9 @@ def _open_recalls(clinic_id: int) -> Any:
 Found = tuple[int, bool, Candidate]  # device id, whether it was explanted, what is on record
 
 
-def _candidates(session: Session, clinic_id: int, only: Sequence[int] | None = None) -> Iterator[list[Found]]:
+def _candidates(
+    session: Session, clinic_id: int, only: Sequence[int] | None = None, after: int = 0
+) -> Iterator[list[Found]]:
     """The clinic's devices in chunks, as plain values: memory does not grow with their number."""
     columns = (
         Device.id, Device.explanted_on, Device.model, Device.manufacturer, Device.serial, Device.lot,
@@ -234,7 +245,7 @@ def _candidates(session: Session, clinic_id: int, only: Sequence[int] | None = N
     statement = in_clinic(select(*columns), Device, clinic_id).order_by(Device.id).limit(CHUNK)
     if only is not None:
         statement = statement.where(Device.id.in_(only))
-    last = 0
+    last = after
     while rows := session.execute(statement.where(Device.id > last)).all():
         yield [
             (

@@ -42,7 +42,7 @@ def test_no_task_waits_for_a_time_or_carries_more_than_ids(app: Flask) -> None:
 def test_the_jobs_run_on_an_empty_clinic_and_say_so(app: Flask) -> None:
     for job in (
         jobs.work_off_task, jobs.find_silent_task, jobs.ask_nightly_task, jobs.expire_task, jobs.notify_task,
-        jobs.deliver_task, jobs.watch_task, jobs.follow_therapy_task,
+        jobs.deliver_task, jobs.watch_task, jobs.follow_therapy_task, jobs.long_work_task,
     ):  # fmt: skip
         job()
     beats = {name for (name,) in db.session.execute(select(Heartbeat.name)).all()}
@@ -55,6 +55,7 @@ def test_the_jobs_run_on_an_empty_clinic_and_say_so(app: Flask) -> None:
         "job:notify",
         "job:deliver",
         "job:follow_therapy",
+        "job:long_work",
     }
 
 

@@ -472,6 +472,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idempotency_key_created_at"), ["created_at"], unique=False)
 
     op.create_table(
+        "long_work",
+        sa.Column("id", types.BigKey, autoincrement=True, nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.Column("clinic_id", types.BigKey, nullable=False),
+        sa.Column("user_id", types.BigKey, nullable=False),
+        sa.Column("kind", sa.String(length=30), nullable=False),
+        sa.Column("asked", types.Json, nullable=False),
+        sa.Column("upload", sa.LargeBinary(), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("cursor", types.Json, nullable=True),
+        sa.Column("parts", sa.Integer(), nullable=False),
+        sa.Column("size", types.BigKey, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_long_work_clinic_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_long_work_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_long_work")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_long_work_public_id")),
+    )
+    with op.batch_alter_table("long_work", schema=None) as batch_op:
+        batch_op.create_index("ix_long_work_clinic_id_created_at", ["clinic_id", "created_at"], unique=False)
+        batch_op.create_index("ix_long_work_state", ["state"], unique=False)
+
+    op.create_table(
         "pain_checkpoint",
         sa.Column("patient_id", types.BigKey, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -871,6 +901,16 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_lead_device_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lead")),
         sa.UniqueConstraint("device_id", "position", name=op.f("uq_lead_device_id_position")),
+    )
+    op.create_table(
+        "long_work_part",
+        sa.Column("work_id", types.BigKey, autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["work_id"], ["long_work.id"], name=op.f("fk_long_work_part_work_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("work_id", "number", name=op.f("pk_long_work_part")),
     )
     op.create_table(
         "opening_hours",
@@ -1301,6 +1341,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_opening_hours_clinic_id_resource_id")
 
     op.drop_table("opening_hours")
+    op.drop_table("long_work_part")
     op.drop_table("lead")
     with op.batch_alter_table("forecast", schema=None) as batch_op:
         batch_op.drop_index("ix_forecast_clinic_id_refill_by")
@@ -1361,6 +1402,11 @@ def downgrade() -> None:
     op.drop_table("pain_model")
     op.drop_table("pain_finding")
     op.drop_table("pain_checkpoint")
+    with op.batch_alter_table("long_work", schema=None) as batch_op:
+        batch_op.drop_index("ix_long_work_state")
+        batch_op.drop_index("ix_long_work_clinic_id_created_at")
+
+    op.drop_table("long_work")
     with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_key_created_at"))
 

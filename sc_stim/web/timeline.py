@@ -5,7 +5,7 @@ Days are counted, not timed: a day is 86,400 s wide wherever the clocks change, 
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from sc_stim.models.series import start_of_day
 from sc_stim.models.timeline import timeline_of
 from sc_stim.web import dates, page, words
 from sc_stim.web.blueprint import pages
+from sc_stim.web.compressed import compressed
 from sc_stim.web.implants import Implant, implants_of
 from sc_stim.web.words import number
 from sc_stim.workflows import audit
@@ -47,9 +48,22 @@ Event = dict[str, Any]
 @pages.get("/patients/<uuid:public_id>/timeline.json", endpoint="patient_timeline")
 @requires("patients.read")
 def show(public_id: uuid.UUID) -> Response:
+    return _answer(public_id, timeline, "patient.timeline")
+
+
+@pages.get("/patients/<uuid:public_id>/usual.json", endpoint="patient_usual")
+@requires("patients.read")
+def show_usual(public_id: uuid.UUID) -> Response:
+    return _answer(public_id, usual, "patient.usual_pain")
+
+
+def _answer(
+    public_id: uuid.UUID, tell: Callable[[Patient, dt.datetime], dict[str, Any]], action: str
+) -> Response:
+    """What is told of one patient now; the look is put on record."""
     patient: Patient = find(db.session, Patient, actor().clinic_id, public_id) or abort(404)
-    answer = jsonify(timeline(patient, page.at()))
-    audit.record(db.session, actor(), "patient.timeline", "patient", patient.public_id, at=page.at())
+    answer = compressed(jsonify(tell(patient, page.at())))
+    audit.record(db.session, actor(), action, "patient", patient.public_id, at=page.at())
     db.session.commit()
     return answer
 
@@ -60,17 +74,37 @@ def timeline(patient: Patient, at: dt.datetime) -> dict[str, Any]:
     days = Days(patient, implants, at)
     told = timeline_of(db.session, patient, start_of_day(days.first, days.zone), at)
     of_device = {lane["device"].id: lane for lane in told["devices"]}
-    panels = [_pain(days, told["pain"], _usual(days, patient))]
+    panels = [_pain(days, told["pain"], url_for("web.patient_usual", public_id=patient.public_id))]
     for implant in implants:
         draw = _pump if implant.device.kind == "pump" else _stimulator
         panels += draw(days, implant, of_device[implant.device.id])
     return {
         "x": [_seconds(day) for day in days],
         "today": _seconds(days.today),
+        "words": _said(),
         "locale": "en-US" if page.country() == "US" else "en-GB",
         "panels": panels,
         "events": sorted(_events(days, told, implants), key=lambda event: event["x"]),
     }
+
+
+def _said() -> dict[str, Any]:
+    """What the script says, with places for what it fills in."""
+    return {
+        "earlier": _("Earlier"), "later": _("Later"), "closer": _("Closer"), "further": _("Further away"),
+        "all": _("All"),
+        "spans": [(30, _("30 days")), (90, _("90 days")), (365, _("1 year"))],
+        "shown": _(
+            "%(first)s to %(last)s. Drag to move, hold Shift and scroll to zoom, or use the keys ← → + −.",
+            first="{first}", last="{last}",
+        ),
+        "usually": _("(usually %(low)s to %(high)s)", low="{low}", high="{high}"),
+        "missing": _("no data"),
+        "kinds": {
+            "alert": _("alert"), "fill": _("fill"), "treatment": _("treatment"), "setting": _("prescribed"),
+            "event": _("told by the device"), "refill_by": _("refill by"), "review": _("review"),
+        },
+    }  # fmt: skip
 
 
 class Days:
@@ -103,33 +137,51 @@ class Days:
         return self.column(rows, lambda row: row["readings"][field])
 
 
-def _pain(days: Days, rows: list[dict[str, Any]], usual: Mapping[dt.date, tuple[float, float]]) -> Panel:
-    """Daily mean, and between what values it usually lay as far as was known on that day."""
-    mean = _series(_("mean of the day"), days.column(rows, lambda row: row["nrs"]))
-    band = [usual.get(day, (None, None)) for day in days]
-    low, high = ([ends[end] for ends in band] for end in (0, 1))
+def _pain(days: Days, rows: list[dict[str, Any]], usual_address: str) -> Panel:
+    """Daily mean, and where to ask for the usual range."""
     return {
         "key": "pain",
         "title": _("Pain"),
         "unit": "NRS",
         "range": [0, 10],
-        "series": [mean],
-        "band": {"label": _("usual for this patient"), "low": low, "high": high},
+        "series": [_series(_("mean of the day"), days.column(rows, lambda row: row["nrs"]))],
+        "band": {
+            "address": usual_address,
+            "label": _("shaded: usual for this patient"),
+            "awaited": _("the usual range is being worked out…"),
+            "unknown": _("no usual range yet: too few scores"),
+            "failed": _("the usual range could not be loaded (%(why)s): reload the page", why="{why}"),
+        },
     }
 
 
-def _usual(days: Days, patient: Patient) -> dict[dt.date, tuple[float, float]]:
-    diary = whole_course(db.session(), patient).diary(days.today)
-    states = (state for state, _ in pain.replay(diary)) if diary else ()
-    bands = {state.day: pain.usual_band(state) for state in states}
-    return {day: band for day, band in bands.items() if day and band}
+def usual(patient: Patient, at: dt.datetime) -> dict[str, Any]:
+    """Between what values the patient's pain usually lay, as far as was known on each day: `low` and `high` at `x`.
+
+    The whole diary is replayed for it, which takes longer than everything else about the patient: a quarter of a
+    second for two years. So it is an answer of its own, and the time line does not wait for it.
+    """
+    course = whole_course(db.session(), patient)
+    diary = course.diary(course.local(at))
+    states = (state for state, _findings in pain.replay(diary)) if diary else ()
+    bands = [(state.day, band) for state in states if state.day and (band := pain.usual_band(state))]
+    return {
+        "x": [_seconds(day) for day, _band in bands],
+        "low": [low for _day, (low, _high) in bands],
+        "high": [high for _day, (_low, high) in bands],
+    }
 
 
 def _stimulator(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[Panel]:
     rows = lane["series"]
     hours = days.column(rows, lambda row: None if _of(row, "on_s") is None else _of(row, "on_s") / 3600)
     yield _panel(
-        implant, "usage", _("Stimulation"), "h/day", [0, 24], _series("on", _until_today(days, hours), "bars")
+        implant,
+        "usage",
+        _("Stimulation"),
+        "h/day",
+        [0, 24],
+        _series(_("on"), _until_today(days, hours), "bars"),
     )
     contacts = max((len(_of(row, "impedance_ohm") or ()) for row in rows), default=0)
     if contacts:
@@ -138,7 +190,7 @@ def _stimulator(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[
         }
     percent = days.column_of(rows, "battery_pct")
     if any(value is not None for value in percent):
-        yield _panel(implant, "battery", _("Battery"), "%", [0, 100], _series("charge", percent))
+        yield _panel(implant, "battery", _("Battery"), "%", [0, 100], _series(_("charge"), percent))
     else:
         yield _voltage(days, implant, rows)
     window = days.column_of(rows, "ecap_in_window_pct")
@@ -163,18 +215,18 @@ def _pump(days: Days, implant: Implant, lane: dict[str, Any]) -> Iterator[Panel]
     }
     flow = days.column_of(rows, "flow_ml_per_day")
     if any(value is not None for value in flow):
-        yield _panel(implant, "flow", _("Programmed flow"), "mL/day", None, _series("flow", flow))
+        yield _panel(implant, "flow", _("Programmed flow"), "mL/day", None, _series(_("flow"), flow))
     boluses = days.column_of(rows, "boluses")
     if any(boluses):
         yield _panel(
-            implant, "boluses", _("Boluses"), _("per day"), None, _series("boluses", boluses, "bars")
+            implant, "boluses", _("Boluses"), _("per day"), None, _series(_("boluses"), boluses, "bars")
         )
     yield _voltage(days, implant, rows)
 
 
 def _voltage(days: Days, implant: Implant, rows: list[dict[str, Any]]) -> Panel:
     return _panel(
-        implant, "battery", _("Battery"), "V", None, _series("voltage", days.column_of(rows, "battery_v"))
+        implant, "battery", _("Battery"), "V", None, _series(_("voltage"), days.column_of(rows, "battery_v"))
     )
 
 
@@ -209,7 +261,7 @@ def _events(days: Days, told: dict[str, Any], implants: Sequence[Implant]) -> It
     for treatment in told["treatments"]:
         yield _event(max(treatment.started_on, days.first), "treatment", words.plain(treatment.kind))
     for lane in told["devices"]:
-        name = f"{lane['device'].kind} {lane['device'].model}"
+        name = f"{words.plain(lane['device'].kind).lower()} {lane['device'].model}"
         for event in lane["events"]:
             if event.kind in TELLING_EVENTS and event.state != "cleared":
                 yield _event(days.local(event.measured_at), "event", f"{words.plain(event.kind)}, {name}")

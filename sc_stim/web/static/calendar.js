@@ -2,6 +2,7 @@
 // The server decides: a drop sends the form #drop, and a refusal comes back in words.
 
 const calendar = document.querySelector("[data-calendar]")
+const SAID = document.querySelector("[data-drag-status]")?.dataset
 if (calendar) calendar.addEventListener("pointerdown", (event) => {
   const visit = event.target.closest("[data-visit]")
   const by_finger = event.pointerType !== "mouse" // a finger scrolls, unless it takes the grip
@@ -24,7 +25,7 @@ class Drag {
     listen("pointermove", (news) => this.move(news))
     listen("pointerup", (news) => this.drop(news))
     listen("pointercancel", () => this.end())
-    listen("keydown", (news) => { if (news.key === "Escape") this.end("Not moved.") })
+    listen("keydown", (news) => { if (news.key === "Escape") this.end(SAID.stays) })
   }
 
   move(event) {
@@ -85,11 +86,11 @@ class Drag {
     setTimeout(() => this.stop.abort())
     await this.asked
     const { day, target } = this
-    if (!day) return this.end("Not moved.")
-    if (this.failed) return this.end("Not moved: the system could not be asked. Try again.")
+    if (!day) return this.end(SAID.stays)
+    if (this.failed) return this.end(SAID.unasked)
     const why = this.refused[day.dataset.day]
-    if (why !== undefined) return this.end(`Not moved: ${why}. To take this day with a reason, open the visit.`)
-    if (!target) return this.end("Not moved: this time is not free.")
+    if (why !== undefined) return this.end(SAID.refused.replace("{why}", why))
+    if (!target) return this.end(SAID.taken)
     const form = document.getElementById("drop")
     form.action = this.visit.dataset.visit
     form.elements.version.value = this.visit.dataset.version
@@ -129,9 +130,9 @@ document.addEventListener("click", async (event) => {
   const said = button.parentElement.querySelector("[data-copied]")
   try {
     await navigator.clipboard.writeText(source.textContent)
-    said.textContent = "Copied."
+    said.textContent = said.dataset.copied
   } catch {
     getSelection().selectAllChildren(source)
-    said.textContent = "Selected: copy it with the keyboard."
+    said.textContent = said.dataset.selected
   }
 })

@@ -27,7 +27,7 @@ if (live) {
 
   const listen = () => {
     const source = new EventSource(live.dataset.live)
-    const hear = () => { heard = Date.now(); say("live", false) }
+    const hear = () => { heard = Date.now(); say(status?.dataset.liveWords, false) }
     source.addEventListener("alive", hear)
     source.addEventListener("changed", () => { hear(); news = true; fetchAgain() })
     source.addEventListener("error", () => {
@@ -42,7 +42,7 @@ if (live) {
     fetchAgain()
     if (Date.now() - heard > QUIET_FOR_TOO_LONG_MS) {
       const minutes = Math.round((Date.now() - heard) / 60_000)
-      say(`not live: nothing heard for ${minutes || "under 1"} min. Reload the page.`, true)
+      say(status?.dataset.quietWords.replace("{minutes}", minutes), true)
     }
   }, 5_000)
 }
@@ -79,9 +79,9 @@ document.addEventListener("keydown", (event) => {
   else wanted.click()
 })
 
-// The switch for people whom single letters get in the way: <button type="button" data-keys hidden>.
+// The switch for people whom single letters get in the way: <button type="button" data-keys data-on-words=... hidden>.
 document.querySelectorAll("[data-keys]").forEach((keys) => {
-  const say = () => { keys.textContent = keysAreOff() ? "Turn the keys on" : "Turn the keys off" }
+  const say = () => { keys.textContent = keysAreOff() ? keys.dataset.onWords : keys.dataset.offWords }
   keys.hidden = false
   keys.addEventListener("click", () => {
     localStorage.setItem("keys", keysAreOff() ? "on" : "off")
@@ -106,7 +106,7 @@ if (navigator.clipboard) {
       const field = document.getElementById(button.dataset.copy)
       field.select()
       await navigator.clipboard.writeText(field.value)
-      button.textContent = "Copied"
+      button.textContent = button.dataset.doneWords
     })
   })
 }

@@ -1,4 +1,4 @@
-// The camera reads the code on a label: <div data-scan="udi" hidden>. Offered only where the browser can do it; what
+// The camera reads the code on a label: <div data-scan="udi" data-read=... hidden>, with what there is to say. Offered only where the browser can do it; what
 // was read goes into the field, and nothing leaves the page before the form is sent.
 const FORMATS = ["data_matrix", "qr_code", "code_128"]
 const LOOK_EVERY_MS = 200
@@ -23,13 +23,13 @@ const offer = (place) => {
       if (code) {
         stop()
         field.value = code.rawValue.replaceAll("\u001d", "<GS>") // the separator, which a field would not show
-        status.textContent = "Read. Look at it, then go on."
+        status.textContent = place.dataset.read
         field.focus()
         return
       }
     } catch (error) {
       stop()
-      status.textContent = "The camera's picture cannot be read here. Type the UDI."
+      status.textContent = place.dataset.unreadable
       return
     }
     setTimeout(look, LOOK_EVERY_MS)
@@ -38,16 +38,14 @@ const offer = (place) => {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } })
     } catch (error) {
-      status.textContent = error.name === "NotAllowedError"
-        ? "The camera is not allowed. Allow it for this page, or type the UDI."
-        : "There is no camera to use. Type the UDI."
+      status.textContent = error.name === "NotAllowedError" ? place.dataset.refused : place.dataset.missing
       return
     }
     video.srcObject = stream
     video.hidden = false
     await video.play()
-    button.textContent = "Stop the camera"
-    status.textContent = "Hold the code before the camera."
+    button.textContent = place.dataset.stop
+    status.textContent = place.dataset.hold
     look()
   }
   button.addEventListener("click", () => stream ? stop() : start())

@@ -8,23 +8,27 @@ const EVENTS_PX = 34
 const GUTTER_PX = 56
 const HEAT_STEPS = [200, 500, 1000, 2000, 4000, 10_000] // Ω: an impedance is told by its decade, not by a shade
 const SHAPES = { alert: "▲", fill: "▼", treatment: "◆", setting: "■", event: "●", refill_by: "◼", review: "✓" }
-const NAMES = {
-  alert: "alert", fill: "fill", treatment: "treatment", setting: "prescribed", event: "told by the device",
-  refill_by: "refill by", review: "review",
-}
 
 const place = document.querySelector("[data-timeline]")
-if (place) start(place).catch((error) => { place.querySelector("[role=status]").textContent = `The time line could not be loaded (${error.message}). The plain charts below show the same.` })
+if (place) start(place).catch((error) => {
+  const status = place.querySelector("[role=status]")
+  status.textContent = status.dataset.failed.replace("{why}", error.message)
+})
 
 async function start(place) {
-  const answer = await fetch(place.dataset.timeline)
-  if (!answer.ok || answer.redirected) throw new Error(answer.redirected ? "you are signed out" : answer.status)
-  const told = await answer.json()
+  const told = await ask(place.dataset.timeline)
   place.querySelector("[role=status]").remove()
   document.querySelector("details.plain-charts")?.removeAttribute("open")
   const line = new Timeline(place, told)
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => line.draw())
   addEventListener("resize", () => line.resize())
+  for (const panel of told.panels) if (panel.band) line.shade(panel)
+}
+
+async function ask(address) {
+  const answer = await fetch(address)
+  if (!answer.ok || answer.redirected) throw new Error(answer.redirected ? 401 : answer.status)
+  return answer.json()
 }
 
 class Timeline {
@@ -69,22 +73,23 @@ class Timeline {
 
   buttons() {
     const bar = this.place.querySelector("[data-timeline-bar]")
-    const add = (words, does, label) => {
+    const { words } = this.told
+    const add = (shown, does, label) => {
       const button = document.createElement("button")
       button.type = "button"
-      button.textContent = words
+      button.textContent = shown
       if (label) button.setAttribute("aria-label", label)
       button.addEventListener("click", does)
       bar.append(button)
     }
-    add("◀", () => this.pan(-0.5), "Earlier")
-    for (const [words, days] of [["30 days", 30], ["90 days", 90], ["1 year", 365]]) {
-      add(words, () => this.show(this.told.today - days * DAY_S, Math.max(this.told.today + DAY_S, this.told.today + days * DAY_S / 4)))
+    add("◀", () => this.pan(-0.5), words.earlier)
+    for (const [days, span] of words.spans) {
+      add(span, () => this.show(this.told.today - days * DAY_S, Math.max(this.told.today + DAY_S, this.told.today + days * DAY_S / 4)))
     }
-    add("All", () => this.show(this.first, this.last))
-    add("▶", () => this.pan(0.5), "Later")
-    add("+", () => this.zoom(0.5), "Closer")
-    add("−", () => this.zoom(2), "Further away")
+    add(words.all, () => this.show(this.first, this.last))
+    add("▶", () => this.pan(0.5), words.later)
+    add("+", () => this.zoom(0.5), words.closer)
+    add("−", () => this.zoom(2), words.further)
   }
 
   keys() {
@@ -169,7 +174,8 @@ class Timeline {
   panel(panels, panel) {
     const figure = document.createElement("figure")
     const caption = document.createElement("figcaption")
-    caption.textContent = `${panel.title}, ${panel.unit}${panel.band ? `; shaded: ${panel.band.label}` : ""}`
+    caption.textContent = `${panel.title}, ${panel.unit}`
+    if (panel.band) caption.append("; ", this.note(panel.band))
     figure.append(caption)
     panels.append(figure)
     const columns = panel.heat ? [panel.heat[0].map(() => null)] : panel.series.map((one) => one.values)
@@ -207,7 +213,7 @@ class Timeline {
     ctx.fillRect(today, bbox.top, bbox.left + bbox.width - today, bbox.height)
     const panel = this.told.panels[this.plots.indexOf(plot) - 1]
     if (panel) this.gaps(plot, panel)
-    if (panel?.band) this.band(plot, panel.band)
+    if (panel?.band?.low) this.band(plot, panel.band)
     ctx.restore()
   }
 
@@ -227,6 +233,32 @@ class Timeline {
       if (right > bbox.left && left < bbox.left + bbox.width) ctx.fillRect(left, bbox.top, right - left, bbox.height)
       begun = null
     }
+  }
+
+  // The usual range takes the server longer than all the rest: it comes when the panels stand.
+  async shade(panel) {
+    const { band } = panel
+    const note = this.note(band)
+    try {
+      const usual = await ask(band.address)
+      const columns = new Map(usual.x.map((x, index) => [x, index]))
+      for (const end of ["low", "high"]) band[end] = this.told.x.map((x) => usual[end][columns.get(x)] ?? null)
+      note.textContent = usual.x.length ? band.label : band.unknown
+    } catch (error) {
+      note.textContent = band.failed.replace("{why}", error.message)
+      note.classList.add("missing")
+    }
+    this.plots[this.told.panels.indexOf(panel) + 1].redraw(false)
+  }
+
+  // What there is to say of the usual range; one element, however often the panels are drawn.
+  note(band) {
+    if (!band.note) {
+      band.note = document.createElement("span")
+      band.note.setAttribute("role", "status")
+      band.note.textContent = band.awaited
+    }
+    return band.note
   }
 
   // Where the values of this patient usually lie.
@@ -344,24 +376,24 @@ class Timeline {
 
   say(index) {
     const readout = this.place.querySelector("[data-timeline-readout]")
-    const { x, panels, events } = this.told
+    const { x, panels, events, words } = this.told
     const day = (at) => this.date(at, "full")
     readout.replaceChildren()
     if (index === null || index === undefined) {
-      readout.textContent = `${day(this.from + DAY_S / 2)} to ${day(this.to - DAY_S / 2)}. Drag to move, hold Shift and scroll to zoom, or use the keys ← → + −.`
+      readout.textContent = words.shown.replace("{first}", day(this.from + DAY_S / 2)).replace("{last}", day(this.to - DAY_S / 2))
       return
     }
     const figures = panels.flatMap((panel) => (panel.series ?? []).map((one) => {
       const value = one.values[index]
-      const usual = panel.band && panel.band.low[index] !== null ? ` (usually ${panel.band.low[index]} to ${panel.band.high[index]})` : ""
-      return `${panel.title}${panel.series.length > 1 ? ` ${one.label}` : ""}: ${value === null || value === undefined ? "no data" : `${value} ${panel.unit}`}${usual}`
+      const usual = panel.band?.low && panel.band.low[index] !== null ? ` ${words.usually.replace("{low}", panel.band.low[index]).replace("{high}", panel.band.high[index])}` : ""
+      return `${panel.title}${panel.series.length > 1 ? ` ${one.label}` : ""}: ${value === null || value === undefined ? words.missing : `${value} ${panel.unit}`}${usual}`
     }))
     readout.append(`${day(x[index])}. ${figures.join("; ")}.`)
     for (const event of events.filter((one) => one.x === x[index])) {
-      const words = `${SHAPES[event.kind] ?? ""} ${NAMES[event.kind] ?? ""}: ${event.words}`
+      const named = `${SHAPES[event.kind] ?? ""} ${words.kinds[event.kind] ?? ""}: ${event.words}`
       const item = document.createElement(event.href ? "a" : "span")
       if (event.href) item.href = event.href
-      item.textContent = words
+      item.textContent = named
       item.className = "line"
       readout.append(item)
     }

@@ -3,6 +3,7 @@ const form = document.querySelector("[data-visit]")
 if (form) {
   const given = Object.fromEntries(Object.entries(form.dataset).map(([name, value]) => [name, parseFloat(value)]))
   const reading = document.getElementById("reading")
+  const said = reading.dataset // the sentences of the page's language
   const opened = form.elements.at.value
 
   const typed = (name) => {
@@ -19,33 +20,32 @@ if (form) {
   const compare = () => {
     const aspirated = typed("aspirated_ml")
     if (form.elements.at.value !== opened) {
-      return [paragraph("The time of the visit was changed: press Check.", "said")]
+      return [paragraph(said.moved, "said")]
     }
-    if (Number.isNaN(aspirated)) return [paragraph("Type what you drew out.", "said aside")]
+    if (Number.isNaN(aspirated)) return [paragraph(said.type, "said aside")]
     const difference = given.expected - aspirated
     const delivered = given.before - aspirated
     const ratio = given.programmed > 0 ? delivered / given.programmed : NaN
     const change = Math.round(100 * (ratio - 1))
-    const amount = `${Math.abs(difference).toFixed(1)} mL`
-    const said = [paragraph(
-      Math.abs(difference) < 0.05 ? "As expected" : `${amount} ${difference > 0 ? "less" : "more"} than expected`, "big",
-    )]
+    const amount = (difference > 0 ? said.less : said.more).replace("{ml}", Math.abs(difference).toFixed(1))
+    const shown = [paragraph(Math.abs(difference) < 0.05 ? said.asExpected : amount, "big")]
     if (!Number.isNaN(ratio)) {
-      said.push(paragraph(`${delivered.toFixed(1)} mL delivered for ${given.programmed.toFixed(1)} mL programmed: ` +
-        `ratio ${ratio.toFixed(2)} (${change < 0 ? "−" : "+"}${Math.abs(change)} %)`, "said"))
+      shown.push(paragraph(said.ratio.replace("{delivered}", delivered.toFixed(1))
+        .replace("{programmed}", given.programmed.toFixed(1)).replace("{ratio}", ratio.toFixed(2))
+        .replace("{percent}", `${change < 0 ? "−" : "+"}${Math.abs(change)}`), "said"))
     }
     const outside = 100 * Math.abs(ratio - 1) > given.accuracy && !(aspirated <= given.foundEmpty && ratio < 1)
     if (Math.abs(difference) > given.limit || outside) {
-      said.push(paragraph("Measure again before you go on.", "advice"))
+      shown.push(paragraph(said.again, "advice"))
     }
-    return said
+    return shown
   }
   const lasts = (field, bolus, most) => {
     const shown = document.getElementById(`${field}-lasts`)
     if (!shown) return
     const flow = typed(field) + ((typed(bolus) || 0) * (most ? typed(most) || 0 : 0))
     const days = typed("filled_ml") / flow
-    shown.textContent = Number.isFinite(days) && days > 0 ? `lasts ${days < 10 ? days.toFixed(1) : Math.round(days)} days` : ""
+    shown.textContent = Number.isFinite(days) && days > 0 ? shown.dataset.lasts.replace("{days}", days < 10 ? days.toFixed(1) : Math.round(days)) : ""
   }
   const changed = () => [...form.querySelectorAll("[data-was]")].some(
     (field) => field.value.trim() !== "" && field.dataset.was !== "" && typed(field.name) !== Number(field.dataset.was))

@@ -16,10 +16,10 @@ BACK_ONLINE_WITHIN = dt.timedelta(seconds=30)  # of the scenario's now
 TABLES = ("pump_sample", "stimulator_sample", "device_event", "pain_score")
 
 
-def simulate(module: str, *arguments: str) -> dict[str, Any]:
+def simulate(module: str, *arguments: str, within_s: float = 100) -> dict[str, Any]:
     """Run a simulator to its end; its summary."""
     run = subprocess.run(
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=within_s
     )
     assert run.returncode == 0, run.stderr
     summary: dict[str, Any] = json.loads(run.stdout)
@@ -49,7 +49,7 @@ class HostileFleet:
     def __init__(self, clinic: Clinic, directory: Path, devices: int) -> None:
         path, seed, now = hostile_scenario(directory), 77, dt.datetime.now(dt.UTC) - BACK_ONLINE_WITHIN
         cohort = scenario.load(path, seed=seed, now=now, patients=devices)
-        self._stack = clinic.stack
+        self._stack, self._patience_s = clinic.stack, 90 + 2 * devices
         self.serials = [device.serial for device in cohort.devices]
         self.devices = [
             clinic.device(
@@ -65,12 +65,12 @@ class HostileFleet:
         self._options = [
             f"--scenario={path}", f"--seed={seed}", f"--now={now.isoformat()}", f"--patients={devices}", "--samples=0",
             f"--mqtt=mqtt://127.0.0.1:{clinic.stack.broker.port}", f"--credentials={directory / 'logins'}",
-            "--exit-after=90s",
+            f"--exit-after={self._patience_s}s",
         ]  # fmt: skip
 
     def run(self) -> dict[str, int]:
         """Until every record is stored; how many rows there are then."""
-        summary = simulate("simulators", *self._options)
+        summary = simulate("simulators", *self._options, within_s=self._patience_s + 10)
         assert summary["unacknowledged"] == summary["forgotten"] == 0
         return {table: self._ask("count(*)", table) for table in TABLES}
 

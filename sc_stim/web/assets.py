@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Response, abort, url_for
 
 from sc_stim.web.blueprint import pages
+from sc_stim.web.compressed import BEST, compress, compressed
 
 STATIC = Path(__file__).parent / "static"
 ONE_YEAR_S = 365 * 24 * 3600
@@ -16,16 +17,17 @@ ONE_YEAR_S = 365 * 24 * 3600
 
 @dataclass(frozen=True)
 class Asset:
-    """One file. `public_name`: `page.3f2a9c1b04d5.css` for `page.css`."""
+    """One file, as it is and compressed. `public_name`: `page.3f2a9c1b04d5.css` for `page.css`."""
 
     public_name: str
     content: bytes
+    compressed: bytes
     media_type: str
 
 
 @cache
 def assets() -> dict[str, Asset]:
-    """The few small files there are, by their plain name, read once."""
+    """The few small files there are, by their plain name, read and compressed once."""
     return {path.name: _read(path) for path in STATIC.iterdir()}
 
 
@@ -37,7 +39,7 @@ def static(name: str) -> Response:
     response.cache_control.public = True
     response.cache_control.max_age = ONE_YEAR_S
     response.cache_control.immutable = True
-    return response
+    return compressed(response, found.compressed)
 
 
 def address_of(name: str) -> str:
@@ -49,4 +51,6 @@ def _read(path: Path) -> Asset:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:12]
     kind, _ = mimetypes.guess_type(path.name)
-    return Asset(f"{path.stem}.{digest}{path.suffix}", content, f"{kind}; charset=utf-8")
+    return Asset(
+        f"{path.stem}.{digest}{path.suffix}", content, compress(content, BEST), f"{kind}; charset=utf-8"
+    )

@@ -125,6 +125,12 @@ class Visitor:
         return response
 
 
+def taking(encodings: str, visitor: Visitor) -> Visitor:
+    """The same visitor, whose browser takes answers in these encodings."""
+    visitor.client.environ_base["HTTP_ACCEPT_ENCODING"] = encodings
+    return visitor
+
+
 @pytest.fixture
 def visit(app: Flask) -> Callable[[User | None], Visitor]:
     """`visit(user)` is a visitor signed in as this user, `visit(None)` one who is not."""

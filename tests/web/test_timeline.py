@@ -1,6 +1,8 @@
 """The figures behind the zooming time line of a patient."""
 
 import datetime as dt
+import gzip
+import json
 
 import pytest
 
@@ -8,6 +10,7 @@ from sc_stim.extensions import db
 from sc_stim.models import AuditEntry
 from tests import builders
 from tests.builders import AT
+from tests.web.pages import taking
 
 DAY_S = 86_400
 TODAY = AT.date()
@@ -16,6 +19,12 @@ TODAY = AT.date()
 @pytest.fixture
 def told(visit, scene):
     return visit(scene.nurse).get(f"/patients/{scene.patient.public_id}/timeline.json").json
+
+
+@pytest.fixture
+def usual(visit, scene, told):
+    """Asked for as the script does: at the address that came with the panels."""
+    return visit(scene.nurse).get(panel(told, "pain")["band"]["address"]).json
 
 
 def panel(told, ending):
@@ -48,11 +57,22 @@ def test_a_day_without_a_score_is_a_gap_and_never_zero(told):
     assert value_on(told, mean["values"], 2) >= 6
 
 
-def test_the_usual_band_follows_the_patient_once_enough_is_known(told):
-    band = panel(told, "pain")["band"]
-    assert value_on(told, band["low"], 368) is None
-    low, high = (value_on(told, band[end], 20) for end in ("low", "high"))
+def test_the_panels_do_not_wait_for_the_usual_range(told, monkeypatch, visit, scene):
+    monkeypatch.delattr("sc_stim.web.timeline.whole_course")
+    again = visit(scene.nurse).get(f"/patients/{scene.patient.public_id}/timeline.json").json
+    assert again["panels"] == told["panels"]
+
+
+def test_the_usual_range_follows_the_patient_once_enough_is_known(told, usual):
+    range_on = dict(zip(usual["x"], zip(usual["low"], usual["high"], strict=True), strict=True))
+    assert usual["x"][0] > told["x"][0], "the first days are still learned from"
+    assert set(usual["x"]) <= set(told["x"]), "both are on one axis"
+    low, high = range_on[told["today"] - 20 * DAY_S]
     assert 2 < low < 4 < high < 6
+
+
+def test_the_day_that_is_not_over_has_no_usual_range(told, usual):
+    assert usual["x"][-1] == told["today"] - DAY_S
 
 
 def test_a_broken_contact_stands_out_in_the_heat_map(told):
@@ -92,19 +112,36 @@ def test_a_patient_of_whom_nothing_is_known_has_an_empty_pain_panel(visit, scene
     assert [shown["key"] for shown in told["panels"]] == ["pain"]
     assert set(told["panels"][0]["series"][0]["values"]) == {None}
     assert dt.timedelta(seconds=told["today"] - told["x"][0]) == dt.timedelta(days=30)
+    usual = visit(scene.nurse).get(panel(told, "pain")["band"]["address"]).json
+    assert usual == {"x": [], "low": [], "high": []}
 
 
-def test_each_look_is_on_record(told, scene):
+FIGURES = {"timeline.json": "patient.timeline", "usual.json": "patient.usual_pain"}
+
+
+@pytest.mark.parametrize(("name", "action"), FIGURES.items())
+def test_each_look_is_on_record(visit, scene, name, action):
+    visit(scene.nurse).get(f"/patients/{scene.patient.public_id}/{name}")
     entry = db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id.desc())).first()
-    assert (entry.action, entry.subject) == ("patient.timeline", str(scene.patient.public_id))
+    assert (entry.action, entry.subject) == (action, str(scene.patient.public_id))
 
 
-def test_another_clinic_has_no_such_patient(visit, scene):
+@pytest.mark.parametrize("name", FIGURES)
+def test_another_clinic_has_no_such_patient(visit, scene, name):
     stranger = builders.create_user(clinic=builders.create_clinic(), role="nurse")
-    assert visit(stranger).get(f"/patients/{scene.patient.public_id}/timeline.json").status_code == 404
+    assert visit(stranger).get(f"/patients/{scene.patient.public_id}/{name}").status_code == 404
 
 
-def test_only_those_who_may_read_patients_get_it(visit, scene):
-    path = f"/patients/{scene.patient.public_id}/timeline.json"
+@pytest.mark.parametrize("name", FIGURES)
+def test_only_those_who_may_read_patients_get_it(visit, scene, name):
+    path = f"/patients/{scene.patient.public_id}/{name}"
     assert visit(scene.engineer).get(path).status_code == 403
     assert visit(None).get(path).status_code == 302
+
+
+def test_the_figures_are_compressed_for_a_browser_that_takes_it(visit, scene, told):
+    browser = taking("gzip, br", visit(scene.nurse))
+    answer = browser.get(f"/patients/{scene.patient.public_id}/timeline.json")
+    assert (answer.content_encoding, answer.headers["Vary"]) == ("gzip", "Accept-Encoding, Cookie")
+    assert json.loads(gzip.decompress(answer.data)) == told
+    assert answer.content_length == len(answer.data) < 0.4 * len(gzip.decompress(answer.data))

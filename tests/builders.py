@@ -28,6 +28,7 @@ from sc_stim.models import (
     Fill,
     Ladder,
     Lead,
+    LongWork,
     OpeningHours,
     PainScore,
     Patient,
@@ -202,6 +203,12 @@ def create_care_task(*, device: Device, **values: Any) -> CareTask:
         steps=[{"when": "after", "text": "Interrogate.", "source": None}], detail={},
         open_key=f"open {number}", effect_key=f"effect {number}",
     )  # fmt: skip
+
+
+def create_long_work(*, by: User, **values: Any) -> LongWork:
+    """A back-test of the pain rule that waits for its turn."""
+    asked = {"clinic_id": by.clinic_id, "user_id": by.id, "kind": "pain_backtest", "asked": {}}
+    return _save(LongWork, values, **asked, created_at=AT)
 
 
 def create_resource(*, clinic: Clinic, **values: Any) -> ClinicResource:

@@ -21,6 +21,7 @@ from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     escalation,
     fills,
     live,
+    long_work,
     patient,
     patient_forms,
     patients,

@@ -29,6 +29,7 @@ WAYS = (
     (_lazy("Devices"), "web.devices", "devices.read"),
     (_lazy("Recalls"), "web.recalls", "recalls.read"),
     (_lazy("Quarantine"), "web.quarantine", "quarantine.read"),
+    (_lazy("Exports"), "web.long_work", "long_work.read"),
     (_lazy("Audit trail"), "web.audit_trail", "audit.read"),
     (_lazy("Clinic"), "web.clinic", "clinic.manage"),
     (_lazy("Users"), "web.users", "users.manage"),

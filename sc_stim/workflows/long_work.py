@@ -85,11 +85,12 @@ def keep_part(session: Session, work: LongWork, text: str) -> None:
 
 
 def result(session: Session, work: LongWork) -> Iterator[bytes]:
-    """The result, part after part: never all of it in memory."""
-    for number in range(work.parts):
-        content = session.scalars(
-            select(LongWorkPart.content).where(LongWorkPart.work_id == work.id, LongWorkPart.number == number)
-        ).one()
+    """The result, part after part: never all of it in memory. Commits, for no transaction waits for a slow reader."""
+    work_id, parts = work.id, work.parts
+    for number in range(parts):
+        this = LongWorkPart.work_id == work_id, LongWorkPart.number == number
+        content = session.scalars(select(LongWorkPart.content).where(*this)).one()
+        session.commit()
         yield zlib.decompress(content)
 
 

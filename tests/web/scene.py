@@ -67,6 +67,7 @@ def ids_of(user: User, patient: Patient) -> dict[str, object]:
         "shift": builders.create_shift(contact=contact), "room": builders.create_resource(clinic=patient.clinic),
     }  # fmt: skip
     ids: dict[str, object] = {name: row.public_id for name, row in about.items()}
+    ids["work"] = builders.create_long_work(by=user).public_id
     return ids | {"view": new_public_id(), "key": "silence.intervals"}  # a view is one person's own
 
 

@@ -44,6 +44,7 @@ WHO_MAY = {
     "/recalls": CARE | {"engineer"},
     "/recalls/new": CARE | {"engineer"},
     "/recalls/{recall}": CARE | {"engineer"},
+    "/work": CARE | {"engineer", "auditor"},
     "/audit": {"auditor"},
     "/clinic": {"admin"},
     "/clinic/hours": CARE | {"admin"},
@@ -100,6 +101,7 @@ FORMS |= (
     | {"/escalation/ladder": {"admin"}, "/escalation/contacts": {"admin"}, "/escalation/shifts": {"admin"}}
     | {f"/escalation/contacts/{{contact}}{act}": {"admin"} for act in ("", "/test")}
     | {"/escalation/shifts/{shift}/remove": {"admin"}}
+    | {f"/work{act}": CARE | {"engineer", "auditor"} for act in ("", "/{work}/cancel")}
     | {f"/clinic/figures/{{key}}{act}": {"admin"} for act in ("", "/shipped")}
     | {f"/clinic/review-intervals{act}": {"admin"} for act in ("", "/shipped")}
 )
@@ -150,7 +152,7 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     contact = builders.create_contact(clinic=clinic)
     ids |= {"contact": contact.public_id, "shift": builders.create_shift(contact=contact).public_id}
     ids["room"] = builders.create_resource(clinic=clinic).public_id
-    ids["key"] = "silence.intervals"
+    ids |= {"key": "silence.intervals", "work": uuid.uuid4()}  # which work a role may cancel is in test_long_work
     visitor = visit(user)
 
     for path, roles in WHO_MAY.items():
@@ -183,7 +185,8 @@ def test_every_page_is_in_the_table_of_this_test(app):
         "/", "/fills/<uuid:public_id>/record.pdf", "/pumps/<uuid:public_id>/fills.csv",
         "/pumps/<uuid:public_id>/fills.pdf", "/patients/<uuid:public_id>/report.pdf",
         "/appointments/<uuid:public_id>/days.json", "/emergency/<token>", "/live",
-        "/patients/<uuid:public_id>/timeline.json", "/sign-in", "/sign-out", "/static/<name>",
+        "/work/<uuid:public_id>/result", "/patients/<uuid:public_id>/timeline.json",
+        "/patients/<uuid:public_id>/usual.json", "/sign-in", "/sign-out", "/static/<name>",
     }  # fmt: skip
 
 
@@ -194,6 +197,7 @@ def test_a_role_sees_only_the_ways_it_may_go(visit):
         "/devices",
         "/recalls",
         "/quarantine",
+        "/work",
     ]
 
 

@@ -99,6 +99,11 @@ class Watch:
 class QuietSessions(SecureCookieSessionInterface):
     """What a page does by itself does not count as somebody being there: it prolongs no session."""
 
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Static files are the same for everybody: browsers shall not fetch them again when the cookie changes."""
+        if request.endpoint != "web.static":
+            super().save_session(app, session, response)
+
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         if BY_ITSELF in request.headers or request.endpoint == "web.live":
             return session.modified

@@ -1,9 +1,12 @@
+import gzip
 import hashlib
 import re
 
 import pytest
 
 from sc_stim.web.assets import STATIC, assets
+from sc_stim.web.compressed import LEAST_BYTES
+from tests.web.pages import taking
 
 CSS = (STATIC / "page.css").read_text(encoding="utf-8")
 LIGHT, DARK = re.findall(r":root \{(.*?)\}", CSS, re.S)[:2]
@@ -22,6 +25,40 @@ def test_static_files_have_hashed_names_and_may_be_kept_for_ever(visit):
         assert response.mimetype in ("text/css", "image/svg+xml", "text/javascript")
         assert response.cache_control.max_age == 365 * 24 * 3600
         assert response.cache_control.immutable and not response.cache_control.no_store
+
+
+def test_a_browser_that_takes_gzip_gets_the_same_content_in_fewer_bytes(visit):
+    nobody, sent = taking("gzip, deflate, br", visit(None)), 0
+    for name, asset in assets().items():
+        response = nobody.get(f"/static/{asset.public_name}")
+        packed = len(asset.content) >= LEAST_BYTES
+        assert response.content_encoding == ("gzip" if packed else None), name
+        assert (gzip.decompress(response.data) if packed else response.data) == asset.content
+        assert response.headers["Vary"] == "Accept-Encoding"
+        assert response.content_length == len(response.data)
+        sent += response.content_length
+    assert sent < 150_000
+
+
+@pytest.mark.parametrize("takes", ["", "br", "identity", "gzip;q=0, *"])
+def test_a_browser_that_does_not_take_gzip_gets_the_file_as_it_is(visit, takes):
+    asset = assets()["page.css"]
+    response = taking(takes, visit(None)).get(f"/static/{asset.public_name}")
+    assert (response.content_encoding, response.data) == (None, asset.content)
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+def test_a_page_with_the_token_of_its_forms_is_never_compressed(visit):
+    """Its length would tell the token to whoever listens and can have things shown beside it."""
+    response = taking("gzip", visit(None)).get("/sign-in?next=/worklist")
+    assert "csrf_token" in response.text
+    assert response.content_encoding is None
+
+
+def test_what_is_kept_does_not_depend_on_who_is_signed_in(visit, scene):
+    response = visit(scene.nurse).get(f"/static/{assets()['page.css'].public_name}")
+    assert "Cookie" not in response.headers["Vary"]
+    assert "Set-Cookie" not in response.headers
 
 
 @pytest.mark.parametrize("name", ["page.css", "page.000000000000.css", "..%2fsession.py", "icon.svg"])

@@ -114,9 +114,7 @@ def _bars(found: Burden) -> Bars | None:
 
 def _amount(share: Share, name: str, aim: float | None = None) -> Amount:
     rate = share.per_patient_year or 0.0
-    return Amount(
-        name, rate, _("%(rate)s per patient and year", rate=words.number(rate, 2)), share.severity or "", aim
-    )
+    return Amount(name, rate, words.number(rate, 2), share.severity or "", aim)
 
 
 def _named(share: Share) -> str:

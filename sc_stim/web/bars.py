@@ -18,7 +18,7 @@ class Amount:
 
     words: str
     value: float
-    said: str  # the value with its unit
+    said: str  # the value; its unit stands in the heading
     severity: str = ""
     aim: float | None = None
 

@@ -13,7 +13,7 @@ from sc_stim.web.words import number
 
 CONTACT_PX: Final = 16
 SPACE_PX: Final = 10
-LEAD_PX: Final = 150  # from one lead to the next: room for "41000 Ω, open?" beside a contact
+LEAD_PX: Final = 175  # from one lead to the next: room for "not measured" beside a contact, in any language
 TOP_PX: Final = 46
 
 

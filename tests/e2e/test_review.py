@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests import builders
 from tests.e2e.looking import every_screen, look, sign_in, window
@@ -63,6 +63,32 @@ def test_pointing_at_a_day_tells_its_figures_and_what_happened(clinician: Page) 
     plot.scroll_into_view_if_needed()
     plot.hover(position={"x": 300, "y": 50})
     expect(clinician.locator("[data-timeline-readout]")).to_contain_text("Reservoir, pump")
+
+
+def open_patient(page: Page, scene: Scene) -> Locator:
+    """Opens the patient's page; what it says of the usual range of pain."""
+    sign_in(page, scene.nurse)
+    page.goto(f"/patients/{scene.patient.public_id}")
+    expect(page.locator("[data-timeline-readout]")).to_contain_text("Drag to move")
+    return page.locator(".timeline figcaption").get_by_role("status")
+
+
+def test_the_panels_stand_before_the_usual_range_is_there(page: Page, scene: Scene) -> None:
+    held: list[Route] = []
+    page.route("**/usual.json", lambda route: held.append(route))
+    note = open_patient(page, scene)
+    expect(note).to_have_text("the usual range is being worked out…")
+    held.pop().continue_()
+    expect(note).to_have_text("shaded: usual for this patient")
+
+
+def test_a_usual_range_that_does_not_come_is_missed_aloud(
+    scene: Scene, chromium: Browser, address: str
+) -> None:
+    with window(chromium, address, lawful=(503,)) as page:
+        page.route("**/usual.json", lambda route: route.fulfill(status=503))
+        note = open_patient(page, scene)
+        expect(note).to_have_text("the usual range could not be loaded (503): reload the page")
 
 
 def test_a_review_is_stamped_with_who_and_when(clinician: Page) -> None:

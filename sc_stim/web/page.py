@@ -29,11 +29,11 @@ WAYS = (
     (_lazy("Devices"), "web.devices", "devices.read"),
     (_lazy("Recalls"), "web.recalls", "recalls.read"),
     (_lazy("Quarantine"), "web.quarantine", "quarantine.read"),
-    (_lazy("Exports"), "web.long_work", "long_work.read"),
     (_lazy("Audit trail"), "web.audit_trail", "audit.read"),
     (_lazy("Clinic"), "web.clinic", "clinic.manage"),
     (_lazy("Users"), "web.users", "users.manage"),
     (_lazy("Escalation"), "web.escalation", "escalation.manage"),
+    (_lazy("Exports"), "web.long_work", "long_work.read"),
     (_lazy("Figures"), "web.clinic_figures", "clinic.manage"),
 )
 

@@ -27,12 +27,14 @@ def simulate(module: str, *arguments: str, within_s: float = 100) -> dict[str, A
 
 
 def hostile_scenario(directory: Path) -> Path:
-    """The shipped one with an alarm that was over long ago. Nothing gets lost: devices wait 20 s to send again."""
+    """The shipped one with an alarm that was over long ago. Nothing gets lost: devices wait 20 s to send again. None
+    falls silent: it would keep what it has."""
     shipped = Path(simulators.__file__).parent / "scenarios" / "hostile_network.json"
     changed = json.loads(shipped.read_text())
     stall = {"kind": "stall", "days_ago": 1, "recovers_after_h": 3}
     changed["cast"] = [{"role": "stalled for three hours", "pump": {}, "happenings": [stall]}]
     changed["network"]["loss"] = 0
+    del changed["ordinary"]["per_year"]["silent"]
     path = directory / "hostile.json"
     path.write_text(json.dumps(changed))
     return path

@@ -123,6 +123,13 @@ def _write_visit(paper: Paper, sheet: FillSheet) -> None:
     if fill.note:
         paper.heading(_("Note"))
         paper.words(fill.note)
+    paper.heading(_("Signatures"))
+    paper.signatures(
+        [
+            (_("Filled by"), fill.performed_by.name),
+            (_("Read by the second person"), second.name if second else None),
+        ]
+    )
 
 
 def _write_settings(paper: Paper, sheet: FillSheet) -> None:
@@ -157,7 +164,7 @@ def _write_checklist(paper: Paper, sheet: FillSheet) -> None:
             ]
             for row in sheet.checklist
         ],
-        [3, 1, 2],
+        [4, 2, 3],
     )
 
 
@@ -317,7 +324,11 @@ def _write_reviews(paper: Paper, patient: Patient) -> None:
 
 
 def _about(patient: Patient | None) -> str:
-    return f"{patient.display_name} · {patient.mrn}" if patient else NOBODY
+    """Three things by which a person is known: name, date of birth and record number."""
+    if patient is None:
+        return str(NOBODY)
+    born = _day(patient.birth_date) or _("not on record")
+    return _("%(name)s · born %(born)s · %(mrn)s", name=patient.display_name, born=born, mrn=patient.mrn)
 
 
 def _device(device: Device) -> str:

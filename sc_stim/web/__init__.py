@@ -28,6 +28,7 @@ from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     provision,
     quarantine,
     recalls,
+    record_files,
     reference,
     refill_visit,
     reports,

@@ -119,7 +119,7 @@ ELSEWHERE |= {
     "/clinic/figures.csv": set(ROLES),
 }
 ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarantine.csv": {"engineer"}}
-ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE}
+ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE, "/recalls.csv": CARE | {"engineer"}}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -185,7 +185,10 @@ def test_every_page_is_in_the_table_of_this_test(app):
         "/", "/fills/<uuid:public_id>/record.pdf", "/pumps/<uuid:public_id>/fills.csv",
         "/pumps/<uuid:public_id>/fills.pdf", "/patients/<uuid:public_id>/report.pdf",
         "/appointments/<uuid:public_id>/days.json", "/emergency/<token>", "/live",
-        "/work/<uuid:public_id>/result", "/patients/<uuid:public_id>/timeline.json",
+        "/devices/<uuid:public_id>/readings.csv", "/devices/<uuid:public_id>/events.csv",
+        "/devices/<uuid:public_id>/commands.csv", "/patients/<uuid:public_id>/pain-scores.csv",
+        "/recalls/<uuid:public_id>/outreach.csv", "/work/<uuid:public_id>/result",
+        "/patients/<uuid:public_id>/timeline.json",
         "/patients/<uuid:public_id>/usual.json", "/sign-in", "/sign-out", "/static/<name>",
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Durable ingest: how fast the queue of an ingest process that was away is drained into the database."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -54,6 +54,9 @@ FULL = Size(
     Load(20_000, 200), Load(1_500, 200), Load(20_000, 2_000), Load(2_000, 200, 50), rounds=4, repeats=3
 )
 QUICK = Size(Load(4_000, 200), Load(300, 200), Load(4_000, 1_000), Load(200, 200, 50), rounds=2, repeats=1)
+
+
+Meanwhile = Callable[[str], AbstractContextManager[object]]  # given the URL of the database
 
 
 class NotAllStored(AssertionError):
@@ -128,8 +131,10 @@ class Rig:
         self._postgres = postgres
         self._sqlite = sqlite
 
-    def drain(self, way: str, load: Load, *, on_sqlite: bool = False) -> Run:
-        """Raises NotAllStored when not every message arrived in the database."""
+    def drain(
+        self, way: str, load: Load, *, on_sqlite: bool = False, meanwhile: Meanwhile = nullcontext
+    ) -> Run:
+        """`meanwhile`: what else goes on. Raises NotAllStored when not every message arrived in the database."""
         with self._fresh_sqlite() if on_sqlite else self._stand.database(self._postgres) as url:
             job: Job = {
                 "way": way, "mqtt_url": self._broker.url, "mqtt_password": self._broker.ingest_password,
@@ -140,7 +145,8 @@ class Rig:
             with loader(self._broker) as client:
                 publish_all(client, pump_messages(device_ids(load.devices), load.messages, load.items))
             self._stand.settle()
-            took = in_own_process("draining", job)
+            with meanwhile(url):
+                took = in_own_process("draining", job)
             if way != "bare":
                 check(job["database"], load, everything=way == "ours")
         return Run(load.messages / took["seconds"], took["cpu_s"] / load.messages * 1e6)

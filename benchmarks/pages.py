@@ -1,10 +1,10 @@
 """How quick the pages are for a person: 2,000 devices with two years of data, the real web process, a real browser.
 
 Every pump has one sample a day for two years; the patient who is looked at has one an hour and scores every day.
+Then what it costs ingest when people look on.
 """
 
 import datetime as dt
-import gzip
 import os
 import re
 import sys
@@ -20,20 +20,28 @@ from urllib.parse import urlencode
 import psycopg
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.figures import Figure, Target, percentile
+from benchmarks.figures import Figure, Target, percentile, ratios
+from benchmarks.ingest import Load, Rig, Run, templates
 from benchmarks.judging import judge_everybody
 from benchmarks.population import PASSWORD, populate
 from benchmarks.stand import Stand, application, running, settings
 from benchmarks.waiting import until
 from sc_stim import clock
+from sc_stim.extensions import db
+from sc_stim.models import User
 from sc_stim.settings import variable
-from sc_stim.web.assets import STATIC
+from sc_stim.web.assets import assets
+from sc_stim.workflows.accounts import argon2id
 from tests.servers import free_port, program
 
 TITLE = "Pages with 2,000 devices and two years of data"
 CLINIC, EMAIL = 2, "nurse2@example.org"  # clinic 2 holds 2,000 devices
-VIEWERS = 10
+VIEWER, VIEWERS = "viewer@example.org", 10
+UNHARMED = Target(0.95)  # two runs of the same differ by as much on a quiet machine
 PAN_S = 3.0
+QUICKLY = Target(1000, at_least=False)
+DRAWN = ".timeline .u-over"
+SHADED = ".timeline figcaption [role=status]:has-text('shaded')"
 CHROMIUM = [
     "--headless",
     "--no-sandbox",
@@ -60,16 +68,30 @@ PAN = """seconds => new Promise(done => {
 
 @dataclass(frozen=True)
 class Size:
-    """`devices` of all clinics; the one that is looked at has 2,000 of them at most."""
+    """`devices` of all clinics; the one that is looked at has 2,000 of them at most. `load`: what ingest drains."""
 
     devices: int
     days: int
     requests: int
     rounds: int
+    load: Load
 
 
-FULL = Size(4_000, days=730, requests=20, rounds=5)
-QUICK = Size(1_000, days=90, requests=5, rounds=2)
+FULL = Size(4_000, days=730, requests=20, rounds=5, load=Load(20_000, 200))
+QUICK = Size(1_000, days=90, requests=5, rounds=2, load=Load(4_000, 200))
+
+
+@dataclass(frozen=True)
+class Web:
+    """A web process that answers."""
+
+    address: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """User and system time that it and its workers have taken up to now."""
+        ticks = sum(sum(map(int, _stat(pid)[11:13])) for pid in (self.pid, *_children(self.pid)))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def measure(stand: Stand, size: Size) -> Iterator[Figure]:
@@ -79,26 +101,28 @@ def measure(stand: Stand, size: Size) -> Iterator[Figure]:
             populate(url, size.devices, at, judge=judge_everybody)
         patient = _two_years(url, size.days, at)
         stand.settle()
-        with _served(url) as address:
-            reader = Reader(address)
-            yield from _answers(reader, patient, size)
-            yield from _weights()
-            yield from _browser(address, patient, size)
-            yield from _viewers(reader)
+        with _served(url) as web:
+            yield from _answers(Reader(web, EMAIL), patient, size)
+            yield from _weights(web)
+            yield from _browser(web, patient, size)
+    yield from looked_on(stand, size.load, size.rounds)
 
 
 class Reader:
     """Somebody signed in, who keeps the connection as a browser does."""
 
-    def __init__(self, address: str) -> None:
-        self._connection = HTTPConnection(address.removeprefix("http://"), timeout=60)
+    def __init__(self, web: Web, email: str) -> None:
+        self._connection = HTTPConnection(web.address.removeprefix("http://"), timeout=60)
         self.cookies: SimpleCookie = SimpleCookie()
         token = re.findall(r'name="csrf_token" value="([^"]+)"', self.get("/sign-in"))[0]
-        form = urlencode({"email": EMAIL, "password": PASSWORD, "csrf_token": token})
+        form = urlencode({"email": email, "password": PASSWORD, "csrf_token": token})
         self._ask("POST", "/sign-in", form, 303)
 
     def get(self, path: str) -> str:
         return self._ask("GET", path, None, 200)
+
+    def close(self) -> None:
+        self._connection.close()
 
     @property
     def cookie(self) -> str:
@@ -119,14 +143,17 @@ class Reader:
 def _answers(reader: Reader, patient: str, size: Size) -> Iterator[Figure]:
     pages = {
         "worklist": "/worklist?due=14", "patient": f"/patients/{patient}",
-        "timeline": f"/patients/{patient}/timeline.json",
+        "timeline": f"/patients/{patient}/timeline.json", "usual": f"/patients/{patient}/usual.json",
     }  # fmt: skip
+    reads = {"timeline": "time line (JSON)", "usual": "usual range of pain (JSON), asked for afterwards,"}
     for name, path in pages.items():
         reader.get(path)  # the first one warms up
         rounds = [[_milliseconds(reader, path) for _ in range(size.requests)] for _ in range(size.rounds)]
-        target = Target(150, at_least=False) if name != "timeline" else None
+        target = None if name in reads else Target(150, at_least=False)
         medians = tuple(percentile(times, 0.5) for times in rounds)
-        yield Figure(f"{name}_median", f"{name} answered by the server, median", "ms", medians, target)
+        yield Figure(
+            f"{name}_median", f"{reads.get(name, name)} answered by the server, median", "ms", medians, target
+        )
         yield Figure(
             f"{name}_p95", "... 95th percentile", "ms", tuple(percentile(times, 0.95) for times in rounds)
         )
@@ -138,30 +165,48 @@ def _milliseconds(reader: Reader, path: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _weights() -> Iterator[Figure]:
-    kilobytes = sum(len(gzip.compress(path.read_bytes())) for path in STATIC.glob("*.[cj]s*")) / 1000
-    yield Figure(
-        "weight", "all script and style, compressed", "kB", (kilobytes,), Target(150, at_least=False)
-    )
+def _weights(web: Web) -> Iterator[Figure]:
+    """Of everything there is, as a browser gets it."""
+    names = [asset.public_name for name, asset in assets().items() if name.endswith((".js", ".css"))]
+    kilobytes = sum(_sent_bytes(f"{web.address}/static/{name}") for name in names) / 1000
+    yield Figure("weight", "all script and style, as sent", "kB", (kilobytes,), Target(150, at_least=False))
 
 
-def _browser(address: str, patient: str, size: Size) -> Iterator[Figure]:
+def _sent_bytes(address: str) -> int:
+    request = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return len(answer.read())
+
+
+def _browser(web: Web, patient: str, size: Size) -> Iterator[Figure]:
     with sync_playwright() as playwright:
         executable = program("chromium", ("/usr/bin/chromium*",), "chromium")
         page = playwright.chromium.launch(executable_path=executable, args=CHROMIUM).new_page(
-            base_url=address, viewport={"width": 1440, "height": 900}
+            base_url=web.address, viewport={"width": 1440, "height": 900}
         )
         page.goto("/sign-in")
         page.get_by_label("E-mail address").fill(EMAIL)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        for name, path, ready in (
-            ("worklist", "/worklist?due=14", "h1"),
-            ("patient", f"/patients/{patient}", ".timeline .u-over"),
+        for key, reads, path, ready, target in (
+            ("worklist_usable", "worklist usable in Chromium", "/worklist?due=14", "h1", QUICKLY),
+            (
+                "patient_usable",
+                "patient usable in Chromium, time line drawn",
+                f"/patients/{patient}",
+                DRAWN,
+                QUICKLY,
+            ),
+            (
+                "patient_shaded",
+                "... and the usual range of pain shaded",
+                f"/patients/{patient}",
+                SHADED,
+                None,
+            ),
         ):
             times = tuple(_until_ready(page, path, ready) for _ in range(size.rounds))
-            reads = f"{name} usable in Chromium" + (", time line drawn" if name == "patient" else "")
-            yield Figure(f"{name}_usable", reads, "ms", times, Target(1000, at_least=False))
+            yield Figure(key, reads, "ms", times, target)
         page.get_by_role("button", name="All", exact=True).click()
         pans = [page.evaluate(PAN, PAN_S) for _ in range(size.rounds)]
         rates = tuple(pan[0] for pan in pans)
@@ -178,35 +223,68 @@ def _until_ready(page: Page, path: str, ready: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _viewers(reader: Reader) -> Iterator[Figure]:
-    """What the web processes burn for people who only look on: nothing else runs meanwhile."""
-    alone = _cpu_ms_per_s()
-    with ExitStack() as looking:
-        for _ in range(VIEWERS):
-            request = urllib.request.Request(f"{_Web.address}/live", headers={"Cookie": reader.cookie})
-            looking.enter_context(urllib.request.urlopen(request, timeout=60)).readline()
-        watched = _cpu_ms_per_s()
-    yield Figure("viewers", f"processor time for {VIEWERS} live viewers", "ms/s", (watched - alone,))
+def looked_on(stand: Stand, load: Load, rounds: int) -> Iterator[Figure]:
+    """How fast ingest drains its queue with nobody and with VIEWERS looking on, in turning order.
+
+    The web process runs in both. A viewer holds a live connection, as an open worklist does; nothing is judged
+    meanwhile, so there is no news for which its page would be fetched again.
+    """
+    runs: dict[int, list[tuple[Run, float]]] = {0: [], VIEWERS: []}
+    with stand.broker() as broker, templates(stand, load.devices) as (postgres, sqlite):
+        _add_viewer(postgres)
+        rig = Rig(stand, broker, postgres, sqlite)
+        for number in range(rounds):
+            for viewers in (0, VIEWERS) if number % 2 else (VIEWERS, 0):
+                runs[viewers].append(_drained(rig, load, viewers))
+    rates = {viewers: tuple(run.per_s for run, _ in some) for viewers, some in runs.items()}
+    for key, viewers, reads in (
+        ("alone", 0, "nobody looks on"),
+        ("watched", VIEWERS, f"{VIEWERS} live viewers"),
+    ):
+        yield Figure(f"ingest_{key}", f"ingest drains its queue, {reads}", "messages/s", rates[viewers])
+        cpu = tuple(run.cpu_us for run, _ in runs[viewers])
+        yield Figure(f"ingest_{key}_cpu_us", "... processor time of ingest, each", "us", cpu)
+    of_alone = ratios(rates[VIEWERS], rates[0])
+    yield Figure(
+        "ingest_watched_of_alone", f"ingest with {VIEWERS} live viewers / without", "", of_alone, UNHARMED
+    )
+    extra = tuple(watched - alone for (_, watched), (_, alone) in zip(runs[VIEWERS], runs[0], strict=True))
+    yield Figure("viewers", f"processor time of the web process for {VIEWERS} live viewers", "ms/s", extra)
 
 
-class _Web:
-    """The web process under test."""
+def _add_viewer(database_url: str) -> None:
+    with application(database_url):
+        db.session.add(
+            User(
+                clinic_id=1,
+                email=VIEWER,
+                name="Nurse",
+                role="nurse",
+                password_hash=argon2id.hash(PASSWORD),
+                created_at=clock.now(),
+            )
+        )
+        db.session.commit()
 
-    address = ""
-    pid = 0
 
+def _drained(rig: Rig, load: Load, viewers: int) -> tuple[Run, float]:
+    """And the processor time of the web process meanwhile, in ms/s."""
+    spent = []
 
-def _cpu_ms_per_s(seconds: float = 10.0) -> float:
-    before, began = _cpu_ticks(), time.perf_counter()
-    time.sleep(seconds)  # what is measured is a time without events
-    spent = (_cpu_ticks() - before) / os.sysconf("SC_CLK_TCK")
-    return 1000 * spent / (time.perf_counter() - began)
+    @contextmanager
+    def watched(url: str) -> Iterator[None]:
+        with _served(url) as web, ExitStack() as looking:
+            reader = Reader(web, VIEWER)
+            looking.callback(reader.close)
+            for _ in range(viewers):
+                request = urllib.request.Request(f"{web.address}/live", headers={"Cookie": reader.cookie})
+                looking.enter_context(urllib.request.urlopen(request, timeout=60)).readline()
+            before, began = web.cpu_s(), time.perf_counter()
+            yield
+            spent.append(1000 * (web.cpu_s() - before) / (time.perf_counter() - began))
 
-
-def _cpu_ticks() -> int:
-    """User and system time of the web process and its workers."""
-    own = [_Web.pid, *_children(_Web.pid)]
-    return sum(sum(map(int, _stat(pid)[11:13])) for pid in own)
+    run = rig.drain("ours", load, meanwhile=watched)
+    return run, spent[0]
 
 
 def _children(pid: int) -> list[int]:
@@ -221,8 +299,8 @@ def _stat(pid: int) -> list[str]:
 
 
 @contextmanager
-def _served(database_url: str) -> Iterator[str]:
-    """The address of `sc-stim web`, once it answers."""
+def _served(database_url: str) -> Iterator[Web]:
+    """`sc-stim web`, once it answers."""
     port, ours = free_port(), settings(database_url)
     names = (
         "database_url",
@@ -236,9 +314,8 @@ def _served(database_url: str) -> Iterator[str]:
     environment = os.environ | {variable(name): getattr(ours, name) for name in names}
     environment |= {"SC_STIM_WEB_PORT": str(port), "SC_STIM_SECURE_COOKIES": "false"}
     with running([sys.executable, "-m", "sc_stim", "web"], environment) as process:
-        _Web.address, _Web.pid = f"http://127.0.0.1:{port}", process.pid
         until(lambda: _answers_at(port), "the web process to answer")
-        yield _Web.address
+        yield Web(f"http://127.0.0.1:{port}", process.pid)
 
 
 def _answers_at(port: int) -> bool:

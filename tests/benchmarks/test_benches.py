@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from benchmarks import fleet, forecast, ingest, latency, pain, pain_cohort, refill, sweep, worklist
+from benchmarks import fleet, forecast, ingest, latency, pages, pain, pain_cohort, refill, sweep, worklist
 from benchmarks.figures import Figure, Table
 from benchmarks.ingest import Load, NotAllStored, Rig
 from benchmarks.pain_detectors import COMPARATORS, Alert
@@ -61,6 +61,24 @@ def test_the_comparison_is_made_round_by_round(monkeypatch: pytest.MonkeyPatch) 
     assert figures["many_items_samples"].runs == pytest.approx(
         [5 * run for run in figures["many_items"].runs]
     )
+
+
+def test_ingest_is_watched_and_left_alone_in_turning_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[int] = []
+
+    def drained(_rig: object, _load: Load, viewers: int) -> tuple[ingest.Run, float]:
+        order.append(viewers)
+        return ingest.Run(90.0 if viewers else 100.0, 50.0 + viewers), 7.0 + viewers
+
+    monkeypatch.setattr(pages, "_drained", drained)
+    monkeypatch.setattr(pages, "_add_viewer", lambda _url: None)
+    monkeypatch.setattr(pages, "templates", lambda *_: nullcontext(("", Path())))
+    figures = keyed(pages.looked_on(Mock(broker=nullcontext), Load(1, 1), rounds=3))
+    assert order == [10, 0, 0, 10, 10, 0]
+    assert figures["ingest_watched_of_alone"].median == pytest.approx(0.9)
+    assert figures["ingest_watched_of_alone"].verdict == "not reached"
+    assert (figures["ingest_alone_cpu_us"].median, figures["ingest_watched_cpu_us"].median) == (50, 60)
+    assert figures["viewers"].median == 10
 
 
 def test_everybody_is_judged_in_a_night_and_then_some_by_themselves(stand: Stand) -> None:

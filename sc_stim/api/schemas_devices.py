@@ -14,9 +14,10 @@ from sc_stim.api.schemas_shared import (
     WindowQuery,
     WithWarnings,
 )
+from sc_stim.models.device import VERTEBRAL_LEVEL
 from sc_stim.workflows.commanding import KINDS as COMMANDS
 
-LEVEL: Final = validate.Regexp(r"^[CTLS][0-9]{1,2}$(?!\n)", error="Not a vertebral level, as T10.")
+LEVEL: Final = validate.Regexp(rf"^{VERTEBRAL_LEVEL}$(?!\n)", error="Not a vertebral level, as T10.")
 DURATION: Final = validate.Regexp(
     r"^[1-9][0-9]{0,4}[mhd]$(?!\n)", error="Not a number of minutes, hours or days, as 90m, 36h or 2d."
 )

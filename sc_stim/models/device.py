@@ -38,6 +38,8 @@ from sc_stim.models.replaced import not_replaced
 if TYPE_CHECKING:
     from sc_stim.models.telemetry import DeviceState
 
+VERTEBRAL_LEVEL: Final = r"[CTLS][0-9]{1,2}"  # of the tip of a lead or a catheter
+
 
 class Device(Versioned, db.Model):
     """A pump or stimulator. `public_id` is its MQTT user name, client id and topic segment."""

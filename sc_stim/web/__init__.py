@@ -16,6 +16,7 @@ from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     clinic_figures,
     device,
     device_acts,
+    device_record,
     devices,
     emergency,
     escalation,

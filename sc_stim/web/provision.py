@@ -1,6 +1,5 @@
 """Registering a device by the UDI of its label: read it, look at what was read, save it, then give it a login."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sc_stim.guard import actor
 from sc_stim.i18n import _, _lazy
 from sc_stim.models import Patient
 from sc_stim.models.scope import find
-from sc_stim.web import page, words
+from sc_stim.web import leads, page, words
 from sc_stim.web.blueprint import pages
 from sc_stim.web.forms import Form
 from sc_stim.workflows import audit
@@ -35,7 +34,6 @@ NAMES: Final = {
     "implanted_on": _lazy("Day of implantation"),
     "mrn": _lazy("Record number"),
 }
-_LEAD: Final = re.compile(r"(\d{1,2})(?:\s+([CTLS]\d{1,2}))?", re.IGNORECASE)
 
 Answer = Response | str | tuple[str, int]
 
@@ -106,7 +104,7 @@ def register() -> Answer:
 def _label(form: Form) -> Label:
     """Blanks at the end stay: of a HIBCC text, one may be its check character."""
     typed = request.form.get("udi", "").replace("\0", "")
-    patient = _patient(form)
+    patient = named_patient(form)
     if not typed.strip():
         return Label("", None, patient)
     try:
@@ -116,7 +114,7 @@ def _label(form: Form) -> Label:
         return Label(typed, None, patient)
 
 
-def _patient(form: Form) -> Patient | None:
+def named_patient(form: Form) -> Patient | None:
     """By the record number; an engineer leaves a device unassigned."""
     if not form["mrn"] or not page.may("patients.read"):
         return None
@@ -139,22 +137,9 @@ def _values(form: Form, label: Label) -> dict[str, Any]:
             "report_interval_s", _("Time between reports"), least=0, most=LONGEST_INTERVAL_S
         ),
         "implanted_on": form.day("implanted_on", _("Day of implantation")),
-        "leads": _leads(form),
+        "leads": leads.read(form),
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _leads(form: Form) -> list[dict[str, Any]] | None:
-    """`8 T8, 8 T9`: contacts and level of the tip of each lead."""
-    typed = form.text("leads", _("Leads"), most=100)
-    if typed is None:
-        return None
-    found = [_LEAD.fullmatch(part.strip()) for part in typed.split(",")]
-    if not all(match and 1 <= int(match[1]) <= 64 for match in found) or len(found) > 8:
-        form.refuse("leads", _("Leads: give the contacts of each, and the level of its tip, as 8 T8, 8 T9."))
-    return [
-        {"contacts": int(match[1]), "tip_level": match[2] and match[2].upper()} for match in found if match
-    ]
 
 
 def _check(label: Label, form: Form | None) -> str:

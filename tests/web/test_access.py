@@ -37,6 +37,7 @@ WHO_MAY = {
     "/devices": CARE | {"engineer"},
     "/devices/new": {"clinician", "engineer"},
     "/devices/{device}": CARE | {"engineer"},
+    "/devices/{device}/edit": {"clinician", "engineer"},
     "/quarantine": {"engineer"},
     "/quarantine/{message}": {"engineer"},
     "/tasks": CARE,
@@ -76,6 +77,7 @@ FORMS = (
     | {"/recalls/preview": CARE | {"engineer"}}
     | {"/devices": CARE | {"engineer"}, "/devices/{device}/commands": CARE | {"engineer"}}
     | {"/devices/new": {"clinician", "engineer"}, "/devices/register": {"clinician", "engineer"}}
+    | {"/devices/{device}/edit": {"clinician", "engineer"}}
     | {f"/devices/{{device}}/{act}": {"engineer"} for act in ("credential", "credential/revoke")}
     | {"/devices/{device}/scans": CARE}
     | {f"/tasks/{{task}}/{act}": CARE for act in ("interrogation", "done")}

@@ -1,0 +1,112 @@
+"""Whose a device is, when it was implanted and explanted, and its figures, changed in the browser."""
+
+import pytest
+
+from sc_stim.extensions import db
+from sc_stim.models import AuditEntry, Clinic, Device, User
+from tests import builders
+from tests.apps import both_databases
+
+
+@pytest.fixture
+def clinic(app) -> Clinic:
+    return builders.create_clinic()
+
+
+@pytest.fixture
+def clinician(clinic: Clinic) -> User:
+    return builders.create_user(clinic=clinic, role="clinician")
+
+
+def form_of(device: Device, **typed: str) -> dict[str, str]:
+    """As the page holds it, but for what is typed."""
+    pump = {
+        "reservoir_ml": "20", "low_reservoir_alarm_ml": "2", "accuracy_pct": "14.5", "catheter_tip_level": "T10",
+        "catheter_volume_ml": "0.2", "end_of_service_on": "",
+    }  # fmt: skip
+    form = {
+        "version": str(device.version), "mrn": device.patient.mrn if device.patient else "",
+        "implanted_on": "2026-03-02" if device.implanted_on else "", "explanted_on": "", "firmware": "",
+        "report_interval_s": "3600",
+    }  # fmt: skip
+    return form | (pump if device.kind == "pump" else {"leads": "8 T8, 8 T8"}) | typed
+
+
+@both_databases
+def test_a_device_from_the_shelf_is_given_to_a_patient(clinic, clinician, visit):
+    pump = builders.put_on_shelf(builders.create_pump(clinic=clinic))
+    patient = builders.create_patient(clinic=clinic, mrn="R-77")
+    visitor = visit(clinician)
+    assert "It is nobody's" in visitor.page(f"/devices/{pump.public_id}").text
+    own = f"/devices/{pump.public_id}/edit"
+    visitor.page(own)
+
+    nobody = visitor.post(own, **form_of(pump, implanted_on="2026-03-02"))
+    assert nobody.status_code == 422 and "say in whom the device is implanted" in nobody.text
+    wrong = visitor.post(own, **form_of(pump, mrn="R-78"))
+    assert wrong.status_code == 422 and "Nobody here has this record number." in wrong.text
+    visitor.done(own, **form_of(pump, mrn="R-77", implanted_on="2026-03-02", catheter_tip_level="t9"))
+
+    db.session.expire_all()
+    assert (pump.patient, str(pump.implanted_on), pump.catheter_tip_level) == (patient, "2026-03-02", "T9")
+    assert db.session.query(AuditEntry).filter_by(action="device.change").count() == 1
+
+
+def test_an_explanted_pump_asks_for_the_one_that_follows_and_for_the_booked_visit(clinic, clinician, visit):
+    pump = builders.create_pump(clinic=clinic)
+    builders.create_appointment(pump=pump, by=clinician)
+    db.session.commit()
+    visitor = visit(clinician)
+    own = f"/devices/{pump.public_id}/edit"
+    visitor.page(own)
+    early = visitor.post(own, **form_of(pump, explanted_on="2026-03-01"))
+    assert early.status_code == 422
+    assert "must not lie before day of implantation" in early.text
+
+    page = visitor.done(own, **form_of(pump, explanted_on="2026-06-01"))
+    assert "A refill is still booked" in page.text
+    assert f"/devices/new?patient={pump.patient.public_id}" in page.html
+    assert not pump.in_use
+
+    visitor.done(own, **form_of(pump))  # it was the wrong pump
+    db.session.expire_all()
+    assert pump.in_use
+
+
+def test_leads_keep_what_the_form_does_not_show(clinic, clinician, visit):
+    stimulator = builders.create_stimulator(clinic=clinic)
+    stimulator.leads[0].serial = "L-1"
+    db.session.commit()
+    visitor = visit(clinician)
+    own = f"/devices/{stimulator.public_id}/edit"
+    assert 'value="8 T8, 8 T8"' in visitor.page(own).html
+
+    visitor.done(own, **form_of(stimulator, leads="8 t7, 16"))
+    db.session.expire_all()
+    found = [(lead.contacts, lead.tip_level, lead.serial) for lead in stimulator.leads]
+    assert found == [(8, "T7", "L-1"), (16, None, None)]
+
+
+def test_what_somebody_changed_meanwhile_is_not_overwritten_unseen(clinic, clinician, visit):
+    pump = builders.create_pump(clinic=clinic)
+    visitor = visit(clinician)
+    visitor.page(f"/devices/{pump.public_id}/edit")
+    stale = form_of(pump)
+    pump.firmware = "8.3"
+    db.session.commit()
+
+    answer = visitor.post(f"/devices/{pump.public_id}/edit", **stale)
+    assert answer.status_code == 422 and "Firmware is “8.3” now" in answer.text
+
+
+def test_an_engineer_changes_the_device_and_never_whose_it_is(clinic, visit):
+    pump = builders.create_pump(clinic=clinic)
+    patient = pump.patient
+    visitor = visit(builders.create_user(clinic=clinic, role="engineer"))
+    own = f"/devices/{pump.public_id}/edit"
+    page = visitor.page(own)
+    assert patient.mrn not in page.html and "Record number" not in page.text
+
+    visitor.done(own, **form_of(pump, mrn="", firmware="8.3"))
+    db.session.expire_all()
+    assert (pump.patient, pump.firmware) == (patient, "8.3")

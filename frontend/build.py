@@ -11,11 +11,12 @@ HERE = Path(__file__).parent
 WEB = HERE.parent / "sc_stim" / "web"
 SERVED, ON_PAPER = WEB / "static", WEB / "fonts"
 LIBRARIES = {
-    "htmx.org/dist/htmx.min.js": SERVED,
-    "uplot/dist/uPlot.iife.min.js": SERVED,
-    "uplot/dist/uPlot.min.css": SERVED,
-    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf": ON_PAPER,
-    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed-Bold.ttf": ON_PAPER,
+    "@zxing/library/umd/index.min.js": SERVED / "zxing.min.js",
+    "htmx.org/dist/htmx.min.js": SERVED / "htmx.min.js",
+    "uplot/dist/uPlot.iife.min.js": SERVED / "uPlot.iife.min.js",
+    "uplot/dist/uPlot.min.css": SERVED / "uPlot.min.css",
+    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf": ON_PAPER / "DejaVuSansCondensed.ttf",
+    "dejavu-fonts-ttf/ttf/DejaVuSansCondensed-Bold.ttf": ON_PAPER / "DejaVuSansCondensed-Bold.ttf",
 }
 INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(HERE))
 
@@ -24,8 +25,8 @@ def build() -> None:
     """Install what the lock file says, and copy what browsers and printed records need. Raises if npm fails."""
     _npm(*INSTALL)
     for name, place in LIBRARIES.items():
-        place.mkdir(exist_ok=True)
-        shutil.copyfile(HERE / "node_modules" / name, place / Path(name).name)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(HERE / "node_modules" / name, place)
 
 
 def _npm(*arguments: str) -> None:

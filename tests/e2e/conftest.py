@@ -22,9 +22,13 @@ expect.set_options(timeout=20_000)  # ms; a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def executable() -> str:
+    return str(program("chromium", ("/usr/bin/chromium*", "/usr/bin/google-chrome*"), "chromium"))
+
+
+@pytest.fixture(scope="session")
+def chromium(executable: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        executable = program("chromium", ("/usr/bin/chromium*", "/usr/bin/google-chrome*"), "chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
         yield browser
         browser.close()

@@ -179,4 +179,5 @@ def test_the_camera_is_offered_by_a_script_of_its_own(engineer):
     [place] = [one for one in page.all("div") if one.get("data-scan")]
     assert place.get("hidden") is not None  # until the browser says that it can
     [script] = [one.get("src") for one in page.all("script") if "/scan." in one.get("src")]
-    assert "BarcodeDetector" in engineer.get(script).text
+    assert "getUserMedia" in engineer.get(script).text
+    assert "DataMatrix" in engineer.get(place.get("data-reader")).text

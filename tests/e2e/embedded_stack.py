@@ -195,6 +195,23 @@ class Clinic:
         filled = self.user("clinician").post(f"/pumps/{pump}/fills", body)
         self.user("colleague").post(f"/pumps/{pump}/fills/{filled['id']}/confirm", drawn)
 
+    def tell_of_days(self, stimulator: str, nrs: list[float], ohm: list[list[float]]) -> None:
+        """The device and the diary on it report of so many days up to yesterday; `nrs` may end before `ohm`."""
+        days = range(len(ohm), 0, -1)
+        samples = [
+            {
+                "at": self.at(day),
+                "state": "on",
+                "on_s": 82_800.0,
+                "battery_pct": 60.0 + day,
+                "impedance_ohm": one,
+            }
+            for day, one in zip(days, ohm, strict=True)
+        ]
+        scores = [{"at": self.at(day, 19), "nrs": one} for day, one in zip(days, nrs, strict=False)]
+        with self.online(stimulator) as implant:
+            implant.say("history", samples=samples, scores=scores)
+
     @contextmanager
     def online(self, device: str) -> Iterator["Implant"]:
         """The device itself, connected with a login of its own."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from icalendar import Calendar, Event
 from playwright.sync_api import Browser, Page, expect
 
 from sc_stim.devices import topics
@@ -23,6 +22,19 @@ from tests.devices.mqtt_client import Client, connected
 from tests.e2e.embedded_stack import CLINIC, PEOPLE, Clinic, EmbeddedStack, Implant, Login
 from tests.e2e.looking import NOT_FOUND, REFUSED, look, window
 from tests.e2e.simulated import HostileFleet
+from tests.e2e.story_acts import (
+    Integrator,
+    arrange_calls,
+    ask_for_a_report,
+    choose,
+    confirm,
+    heading,
+    read_label,
+    register,
+    sign_in,
+    visit_in,
+    what_the_device_told,
+)
 from tests.servers import wait_until
 
 DAY = dt.timedelta(days=1)
@@ -86,68 +98,13 @@ def desk(chromium: Browser, stack: EmbeddedStack, clinic: Clinic) -> At:
 def untaken(clinic: Clinic, desk: At) -> str:
     """A pump that has stalled, and nobody takes its alert: the stories before the sixth let the minutes pass."""
     with desk("admin") as page:
-        page.goto("/escalation")
-        for name, address in (("Nurse on call", "first@example.org"), ("Dr Second", "second@example.org")):
-            page.get_by_label("Name").fill(name)
-            page.get_by_label("Told by").select_option("email")
-            page.get_by_label("Address").fill(address)
-            page.get_by_role("button", name="Add", exact=True).click()
-            heading(page, name)
-            page.goto("/escalation")
-            heading(page, "Escalation")
-        page.get_by_label("Who", exact=True).select_option(label="Nurse on call")
-        page.get_by_label("Begins").fill(f"{clinic.at(1):%Y-%m-%dT%H:%M}")
-        page.get_by_label("Ends").fill(f"{clinic.at(-2):%Y-%m-%dT%H:%M}")
-        page.get_by_role("button", name="Put on call").click()
-        expect(page.get_by_role("status")).to_contain_text("Nurse on call is on the rota.")
-        first, second = (
-            page.get_by_role("row").filter(has=page.get_by_label(f"Minutes, step {n}")) for n in (1, 2)
-        )
-        first.get_by_label("Minutes").fill("0")
-        first.get_by_label("Who is on call").check()
-        second.get_by_label("Minutes").fill("1")  # the shortest wait there is
-        second.get_by_label("Who is on call").uncheck()
-        second.get_by_label("Dr Second").check()
-        page.get_by_role("button", name="Save the ladder").click()
-        expect(page.get_by_role("status")).to_contain_text("It holds at once")
+        arrange_calls(page, clinic)
     patient = clinic.patient("Stalled")
     pump = clinic.pump(patient)
     clinic.fill(pump, clinic.at(10))
     with clinic.online(pump) as implant:
         implant.event("motor_stall")
     return patient
-
-
-class Integrator:
-    """A client that knows the OpenAPI document and nothing else."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self._page = page
-        self._paths = page.request.get(address).json()["paths"]
-        self.token = ""
-
-    def call(self, operation: str, **body: str) -> Any:
-        [(path, method)] = [
-            (path, method)
-            for path, methods in self._paths.items()
-            for method, described in methods.items()
-            if isinstance(described, dict) and described.get("operationId") == operation
-        ]
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        answer = self._page.request.fetch(path, method=method, headers=headers, data=body or None)
-        assert answer.ok, answer.text()
-        return answer.json()
-
-
-def sign_in(page: Page, login: Login) -> None:
-    page.goto("/")
-    page.get_by_label("E-mail address").fill(login.email)
-    page.get_by_label("Password").fill(login.password)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def heading(page: Page, words: str) -> None:
-    expect(page.get_by_role("heading", level=1)).to_contain_text(words)
 
 
 def test_story_10_a_newcomer_starts_the_demo_and_the_first_screen_makes_sense(
@@ -169,16 +126,8 @@ def test_story_10_a_newcomer_starts_the_demo_and_the_first_screen_makes_sense(
         first.locator("[data-act=o]").click()
         page.get_by_role("link", name="Emergency sheet").click()
         heading(page, "Emergency sheet")
-        for fact in (
-            "Whom to call",
-            "Catheter tip",
-            "Drugs",
-            "Flow",
-            "Volume now",
-            "Last refill",
-            "Earliest empty",
-            "MRI",
-        ):
+        facts = "Whom to call|Catheter tip|Drugs|Flow|Volume now|Last refill|Earliest empty|MRI"
+        for fact in facts.split("|"):
             expect(page.locator("#main")).to_contain_text(fact)
         look(page, request, "newcomer-emergency")
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
@@ -255,27 +204,6 @@ def test_story_2_book_thursday_at_ten_and_the_calendar_follows(
         assert page.request.get(address).status == NOT_FOUND
 
 
-def choose(page: Page, weekday: str, time: str) -> str:
-    """The first such day that is offered and has this time free; its date."""
-    times = (
-        page.locator("fieldset.days")
-        .get_by_label(re.compile(f"^Time on {weekday}"))
-        .filter(has_text=time)
-        .first
-    )
-    day = (times.get_attribute("name") or "").removeprefix("slot-")
-    times.select_option(time)
-    expect(page.locator(f"#day-{day}")).to_be_checked()
-    return day
-
-
-def visit_in(page: Page, address: str) -> Event:
-    """The one visit in a calendar, as another program reads it."""
-    events = Calendar.from_ical(page.request.get(address).text()).walk("VEVENT")
-    [visit] = [event for event in events if "SEQUENCE" in event]  # the others are days by which pumps are due
-    return visit
-
-
 def test_story_3_a_refill_with_too_little_left_in_the_pump(
     clinic: Clinic, desk: At, request: pytest.FixtureRequest
 ) -> None:
@@ -319,15 +247,6 @@ def test_story_3_a_refill_with_too_little_left_in_the_pump(
         ).to_be_visible()
 
 
-def confirm(page: Page, by: Login) -> None:
-    page.get_by_label("Your e-mail address").fill(by.email)
-    page.get_by_label("Your password").fill(by.password)
-    page.get_by_label("Volume on the syringe, mL").fill("20")
-    page.get_by_label("Drug on the label").fill("Morphine")
-    page.get_by_label("Its concentration, mg/mL").fill("10")
-    page.get_by_role("button", name="I confirm this fill").click()
-
-
 def test_story_4_one_time_line_of_everything_and_a_stamp(
     clinic: Clinic, desk: At, request: pytest.FixtureRequest
 ) -> None:
@@ -341,7 +260,7 @@ def test_story_4_one_time_line_of_everything_and_a_stamp(
         "contacts": [0, 1, 2],
     }
     clinic.user("clinician").post(f"/devices/{stimulator}/settings", changed)
-    tell_of_days(clinic, stimulator, NEAR_4, [STEADY] * len(NEAR_4))
+    clinic.tell_of_days(stimulator, NEAR_4, [STEADY] * len(NEAR_4))
     with clinic.online(pump) as implant:
         filled = [
             {"at": clinic.at(day), "state": "running", "reservoir_ml": 2.5 + day / 2}
@@ -372,24 +291,6 @@ def test_story_4_one_time_line_of_everything_and_a_stamp(
         expect(stamp).to_be_visible()
 
 
-def tell_of_days(clinic: Clinic, stimulator: str, nrs: list[float], ohm: list[list[float]]) -> None:
-    """Of so many days up to yesterday, one report and, where there is one, one score of each."""
-    days = range(len(ohm), 0, -1)
-    samples = [
-        {
-            "at": clinic.at(day),
-            "state": "on",
-            "on_s": 82_800.0,
-            "battery_pct": 60.0 + day,
-            "impedance_ohm": one,
-        }
-        for day, one in zip(days, ohm, strict=True)
-    ]
-    scores = [{"at": clinic.at(day, 19), "nrs": one} for day, one in zip(days, nrs, strict=False)]
-    with clinic.online(stimulator) as implant:
-        implant.say("history", samples=samples, scores=scores)
-
-
 def test_story_5_a_change_of_pain_and_what_may_have_caused_it(
     clinic: Clinic, desk: At, request: pytest.FixtureRequest
 ) -> None:
@@ -399,7 +300,7 @@ def test_story_5_a_change_of_pain_and_what_may_have_caused_it(
         ("Steady", NEAR_4 + AT_7, [STEADY] * days),
         ("Quiet", NEAR_4, [STEADY] * (len(NEAR_4) + 7)),
     ):
-        tell_of_days(clinic, clinic.stimulator(clinic.patient(name)), nrs, ohm)
+        clinic.tell_of_days(clinic.stimulator(clinic.patient(name)), nrs, ohm)
     with desk("nurse") as page:
         page.goto("/alerts")
         rows = page.locator(".alert-list tbody tr")
@@ -460,19 +361,6 @@ def test_story_7_a_hostile_network_twice(
         expect(found).to_contain_text("found in late data")
 
 
-def what_the_device_told(page: Page, fleet: HostileFleet) -> list[tuple[dt.datetime, dt.datetime]]:
-    """As the page of the first device lists its events: when each was measured, and what its own clock said."""
-    page.goto(f"/devices/{fleet.devices[0]}")
-    rows = page.get_by_role("region", name="What it told").locator("tbody tr")
-    expect(rows.filter(has_text="stall")).not_to_have_count(0)
-    cells = [row.split("\t") for row in rows.all_inner_texts()]
-    return [(clock_time(row[0]), clock_time(row[2])) for row in cells]
-
-
-def clock_time(words: str) -> dt.datetime:
-    return dt.datetime.strptime(f"{words.strip()} +00:00", "%a %d %b %Y %H:%M %z")
-
-
 def test_story_8_a_device_is_provisioned_by_its_udi(
     clinic: Clinic, desk: At, request: pytest.FixtureRequest
 ) -> None:
@@ -522,27 +410,6 @@ def test_story_8_a_device_is_provisioned_by_its_udi(
         again.close()
         page.goto(f"/devices/{victim}")
         expect(page.locator("#commands .state")).to_have_text("Sent, no answer yet")
-
-
-def read_label(page: Page) -> None:
-    page.goto("/devices/new")
-    page.get_by_label("UDI", exact=True).fill("(01)00643169007222(17)291231(10)L77(21)NGP123456H")
-    page.get_by_role("button", name="Read it").click()
-    heading(page, "Is this the device?")
-
-
-def register(page: Page) -> None:
-    page.get_by_label("Model").select_option("Prometra II 20 mL")
-    page.get_by_role("button", name="Register it").click()
-
-
-def ask_for_a_report(page: Page) -> None:
-    """Nothing says that it was done."""
-    page.get_by_role("button", name="Report now").click()
-    expect(page.locator("#commands .state")).to_have_text(
-        re.compile("Waiting to be sent|Sent, no answer yet")
-    )
-    expect(page.locator("#commands .good")).to_have_count(0)
 
 
 def has_answered(clinic: Clinic, device: str) -> bool:

@@ -12,7 +12,7 @@ from flask import Response, request
 
 LEAST_BYTES: Final = 1_000  # one packet holds them anyway
 QUICK: Final = 6
-BEST: Final = 9  # ten times as slow: for what is compressed once
+BEST: Final = 9  # slower: for what is compressed once
 
 
 def compress(content: bytes, level: int = QUICK) -> bytes:

@@ -260,6 +260,9 @@ def _events(days: Days, told: dict[str, Any], implants: Sequence[Implant]) -> It
         yield _event(days.local(alert.since), "alert", f"{name} ({severity})", address)
     for treatment in told["treatments"]:
         yield _event(max(treatment.started_on, days.first), "treatment", words.plain(treatment.kind))
+    for review in told["reviews"]:
+        text = _("Reviewed by %(name)s", name=review.reviewed_by.name)
+        yield _event(days.local(review.reviewed_at), "review", text)
     for lane in told["devices"]:
         name = f"{words.plain(lane['device'].kind).lower()} {lane['device'].model}"
         for event in lane["events"]:

@@ -106,6 +106,15 @@ def test_what_happened_is_told_in_words_with_a_way_to_the_alert(told, visit, sce
     assert any("20 mL, 2.6 mL aspirated of 3.8 mL expected" in words for words in fills)
 
 
+def test_a_review_stands_on_its_day_with_who_made_it(visit, scene):
+    ina = builders.create_user(clinic=scene.clinic, role="clinician", name="Dr Ina Falk")
+    builders.create_review(patient=scene.patient, by=ina, reviewed_at=AT - dt.timedelta(days=2))
+    told = visit(scene.nurse).get(f"/patients/{scene.patient.public_id}/timeline.json").json
+    (event,) = [event for event in told["events"] if event["kind"] == "review"]
+    assert event["x"] == told["today"] - 2 * DAY_S
+    assert event["words"].endswith("Reviewed by Dr Ina Falk")
+
+
 def test_a_patient_of_whom_nothing_is_known_has_an_empty_pain_panel(visit, scene):
     patient = builders.create_patient(clinic=scene.clinic)
     told = visit(scene.nurse).get(f"/patients/{patient.public_id}/timeline.json").json

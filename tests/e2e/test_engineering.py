@@ -107,3 +107,22 @@ def test_a_nurse_plans_a_scan_and_closes_the_check_after_it(
     page.get_by_role("button", name="Record it").click()
     expect(page.get_by_role("status")).to_contain_text("The task is closed.")
     expect(page.locator(".history li").last).to_contain_text("Closed")
+
+
+@every_screen
+def test_a_device_from_the_shelf_is_given_to_a_patient(
+    page: Page, scene: Scene, request: pytest.FixtureRequest
+) -> None:
+    stimulator = builders.put_on_shelf(builders.create_stimulator(clinic=scene.clinic, serial="SHELF-1"))
+    clinician = builders.create_user(clinic=scene.clinic, role="clinician")
+    db.session.commit()
+    sign_in(page, clinician)
+    page.goto(f"/devices/{stimulator.public_id}")
+    page.get_by_role("link", name="Say whose it is").click()
+    page.get_by_label("Record number of the patient").fill(scene.patient.mrn)
+    page.get_by_label("Day of implantation").fill("2026-09-01")
+    page.get_by_label("Leads").fill("8 T8, 8 T9")
+    look(page, request, "device-form")
+    page.get_by_role("button", name="Keep the changes").click()
+    expect(page.get_by_role("status").first).to_contain_text("The record of the device is changed.")
+    expect(page.locator("#main")).to_contain_text(scene.patient.family_name)

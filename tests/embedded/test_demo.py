@@ -16,7 +16,7 @@ import requests
 
 from tests.servers import free_port, wait_until
 
-START_WITHIN_S = 240
+pytestmark = pytest.mark.timeout(360)  # what the demo judges by the minute comes late on a busy machine
 
 
 @dataclass
@@ -157,7 +157,7 @@ def test_the_silent_device_has_an_alert_and_the_others_report(
         found = demo.get("nurse", "/api/v1/alerts?kind=no_data&state=unacknowledged")["items"]
         return [alert["device_id"] for alert in found]
 
-    wait_until(lambda: called_silent() == [silent], "the alert about the silent device alone", seconds=90)
+    wait_until(lambda: called_silent() == [silent], "the alert about the silent device alone", seconds=240)
 
 
 def test_the_readme_connects_a_strangers_device(demo: RunningDemo) -> None:

@@ -30,7 +30,6 @@ from sc_stim import clock
 from sc_stim.extensions import db
 from sc_stim.models import User
 from sc_stim.settings import variable
-from sc_stim.web.assets import assets
 from sc_stim.workflows.accounts import argon2id
 from tests.servers import free_port, program
 
@@ -102,8 +101,9 @@ def measure(stand: Stand, size: Size) -> Iterator[Figure]:
         patient = _two_years(url, size.days, at)
         stand.settle()
         with _served(url) as web:
-            yield from _answers(Reader(web, EMAIL), patient, size)
-            yield from _weights(web)
+            reader = Reader(web, EMAIL)
+            yield from _answers(reader, patient, size)
+            yield from _weights(web, reader, patient)
             yield from _browser(web, patient, size)
     yield from looked_on(stand, size.load, size.rounds)
 
@@ -165,11 +165,13 @@ def _milliseconds(reader: Reader, path: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _weights(web: Web) -> Iterator[Figure]:
-    """Of everything there is, as a browser gets it."""
-    names = [asset.public_name for name, asset in assets().items() if name.endswith((".js", ".css"))]
-    kilobytes = sum(_sent_bytes(f"{web.address}/static/{name}") for name in names) / 1000
-    yield Figure("weight", "all script and style, as sent", "kB", (kilobytes,), Target(150, at_least=False))
+def _weights(web: Web, reader: Reader, patient: str) -> Iterator[Figure]:
+    """Of all script and style that a page names, as a browser gets it."""
+    for name, path in (("worklist", "/worklist"), ("patient", f"/patients/{patient}")):
+        named = re.findall(r'(?:src|href)="(/static/[^"]+[.](?:js|css))"', reader.get(path))
+        kilobytes = sum(_sent_bytes(web.address + each) for each in named) / 1000
+        reads = f"script and style of the {name}, as sent"
+        yield Figure(f"{name}_weight", reads, "kB", (kilobytes,), Target(150, at_least=False))
 
 
 def _sent_bytes(address: str) -> int:

@@ -28,7 +28,7 @@ def test_static_files_have_hashed_names_and_may_be_kept_for_ever(visit):
 
 
 def test_a_browser_that_takes_gzip_gets_the_same_content_in_fewer_bytes(visit):
-    nobody, sent = taking("gzip, deflate, br", visit(None)), 0
+    nobody = taking("gzip, deflate, br", visit(None))
     for name, asset in assets().items():
         response = nobody.get(f"/static/{asset.public_name}")
         packed = len(asset.content) >= LEAST_BYTES
@@ -36,8 +36,15 @@ def test_a_browser_that_takes_gzip_gets_the_same_content_in_fewer_bytes(visit):
         assert (gzip.decompress(response.data) if packed else response.data) == asset.content
         assert response.headers["Vary"] == "Accept-Encoding"
         assert response.content_length == len(response.data)
-        sent += response.content_length
-    assert sent < 150_000
+
+
+@pytest.mark.parametrize("path", ["/worklist", "/patients/{patient}"])
+def test_a_page_ships_less_than_150_kB_of_script_and_style(visit, scene, path):
+    html = visit(scene.nurse).get(path.format(patient=scene.patient.public_id)).text
+    named = re.findall(r'(?:src|href)="/static/([^"]+[.](?:js|css))"', html)
+    weights = {asset.public_name: len(asset.compressed) for asset in assets().values()}
+    assert len(named) >= 3
+    assert sum(weights[name] for name in named) < 150_000
 
 
 @pytest.mark.parametrize("takes", ["", "br", "identity", "gzip;q=0, *"])

@@ -8,21 +8,21 @@ MAY = {
     "clinician": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
         commands.send devices.read devices.write diary.read diary.write escalation.read fills.read fills.record
-        messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage
+        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage
         resources.read reviews.read reviews.record settings.prescribe settings.read tasks.handle tasks.read
         telemetry.read
     """,
     "nurse": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
-        commands.send devices.read diary.read diary.write escalation.read fills.read fills.record messages.read
-        patients.read patients.write recalls.handle recalls.read refills.read resources.manage resources.read
+        commands.send devices.read diary.read diary.write escalation.read fills.read fills.record
+        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage resources.read
         reviews.read reviews.record settings.read tasks.handle tasks.read telemetry.read
     """,
     "engineer": """
-        clinic.read commands.read commands.send credentials.manage devices.read devices.write quarantine.read
-        quarantine.replay recalls.read settings.read telemetry.read
+        clinic.read commands.read commands.send credentials.manage devices.read devices.write long_work.read
+        quarantine.read quarantine.replay recalls.read settings.read telemetry.read
     """,
-    "auditor": "audit.read clinic.read",
+    "auditor": "audit.read clinic.read long_work.read",
     "admin": """
         clinic.manage clinic.read escalation.manage escalation.read messages.read resources.manage resources.read
         users.manage

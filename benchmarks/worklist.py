@@ -25,7 +25,7 @@ from sc_stim.web.assets import STATIC
 
 TITLE = "Worklist of one clinic among many"
 API, PAGE = "/api/v1/refills?due_within_days=14", "/worklist?due=14"
-EVERY_PAGE = ("page.css", "page.js", "htmx.min.js")
+EVERY_PAGE = ("page.css", "page.js", "connection.js", "htmx.min.js")
 SHIPPED = {
     "worklist": (*EVERY_PAGE, "worklist.js"),
     "patient": (*EVERY_PAGE, "timeline.js", "uPlot.iife.min.js", "uPlot.min.css"),

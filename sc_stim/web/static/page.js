@@ -31,6 +31,7 @@ if (live) {
     source.addEventListener("alive", hear)
     source.addEventListener("changed", () => { hear(); news = true; fetchAgain() })
     source.addEventListener("error", () => {
+      document.dispatchEvent(new Event("live:lost"))
       if (source.readyState !== EventSource.CLOSED) return // it tries again by itself
       news = true // too many viewers, or signed out: look now and then instead
       setTimeout(listen, 60_000)

@@ -1,0 +1,70 @@
+"""What a page says and keeps when nobody answers, and while somebody does not answer yet."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from sc_stim.models import User
+from tests import builders
+from tests.e2e.looking import look, sign_in
+from tests.web.scene import Scene
+
+# Sent, and at once again; whether its button can still be pressed, and what a screen reader is told.
+SENT_TWICE = """() => {
+    const form = document.querySelector("form[action='/clinic/closures']")
+    form.requestSubmit()
+    return new Promise(resolve => setTimeout(() => {
+        form.requestSubmit()
+        resolve([form.querySelector("button").disabled, form.ariaBusy])
+    }, 50))
+}"""
+
+
+@pytest.fixture
+def admin(scene: Scene) -> User:
+    return builders.create_user(clinic=scene.clinic, role="admin")
+
+
+def test_a_form_outlives_a_lost_connection(page: Page, admin: User, request: pytest.FixtureRequest) -> None:
+    sign_in(page, admin, "Clinic")
+    lost = page.locator("#connection")
+    reason = page.get_by_label("Reason")
+    page.get_by_label("First day").fill("2031-12-24")
+    reason.fill("Audit")
+    page.context.set_offline(True)
+
+    expect(lost).to_contain_text("What you see may be old.")
+    page.get_by_role("button", name="Close these days").click()
+    expect(lost).to_contain_text("Nothing was sent. What you typed is still here")
+    page.get_by_role("link", name="Users", exact=True).click()
+    expect(lost).to_contain_text("The next page cannot be opened now.")
+    expect(reason).to_have_value("Audit")
+    look(page, request, "offline")
+
+    page.context.set_offline(False)
+    expect(lost).to_be_hidden()
+    page.get_by_role("button", name="Close these days").click()
+    expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()
+
+
+def test_a_form_is_sent_once_and_shows_that_it_is_under_way(page: Page, admin: User) -> None:
+    sign_in(page, admin, "Clinic")
+    sent: list[Route] = []
+
+    page.route("**/clinic/closures", lambda route: sent.append(route))
+    page.get_by_label("First day").fill("2031-12-24")
+    page.get_by_label("Reason").fill("Audit")
+    assert page.evaluate(SENT_TWICE) == [True, "true"]
+    assert len(sent) == 1
+    sent[0].continue_()
+    expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()
+
+
+def test_leaving_what_is_not_saved_is_asked_about(page: Page, admin: User) -> None:
+    sign_in(page, admin, "Clinic")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_label("Reason").fill("Audit")
+    page.get_by_role("link", name="Users", exact=True).click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Users")
+    assert asked == ["beforeunload"]

@@ -2,10 +2,12 @@
 
 import datetime as dt
 import hashlib
+import secrets
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+import structlog
 from flask import Flask, Response, abort, current_app, g, request
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
@@ -49,6 +51,7 @@ def install(app: Flask) -> None:
                 raise UndeclaredEndpoint(
                     f"{method} {rule.rule} ({rule.endpoint}) declares no action; see access.requires"
                 )
+    app.before_request(_number)
     app.before_request(_check)
     app.after_request(_harden)
     login.user_loader(_user_of_session)
@@ -87,6 +90,12 @@ def _email_typed() -> str:
     typed: Any = request.get_json(silent=True) if request.is_json else request.form
     email = typed.get("email") if isinstance(typed, Mapping) else None
     return hashlib.sha256(str(email).strip().lower().encode(errors="replace")).hexdigest()
+
+
+def _number() -> None:
+    """A number for this request: an error page tells it, and every line that it logs carries it."""
+    g.request_id = secrets.token_hex(4)
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
 def _check() -> None:

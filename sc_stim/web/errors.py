@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from flask import flash, redirect, render_template, request
+from flask import flash, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -46,7 +46,9 @@ def answer(error: HTTPException) -> ResponseReturnValue:
         flash(_("This page was open for too long. Please type it again."), "refused")
         return redirect(request.full_path, HTTPStatus.SEE_OTHER)
     heading, advice = _words(error)
-    body = render_template("error.html", heading=heading, advice=advice, status=error.code)
+    body = render_template(
+        "error.html", heading=heading, advice=advice, status=error.code, request_id=g.get("request_id")
+    )
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return body, error.code, kept
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.exc import OperationalError
@@ -58,6 +60,9 @@ def test_a_fault_of_ours_shows_nothing_of_its_inside(app, visitor, monkeypatch):
     page = visitor.page("/worklist", 500)
 
     assert page.texts("h1") == ["Something went wrong in the system"]
+    assert "tell your administrator this number" in page.text
+    assert re.fullmatch("[0-9a-f]{8}", page.texts("code")[0])
+    assert "Try again" in page.texts("a")
     assert "secret" not in page.html
     assert "Traceback" not in page.html
 

@@ -57,7 +57,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r requirements/run.lock -r requirements/build.lock
+	@echo "Installing into $(VENV) what requirements/run.lock names: a minute or two, without a word ..."
+	@$(PIP) --require-hashes -r requirements/run.lock -r requirements/build.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -132,7 +132,9 @@ class Demo:
             if db.session.scalar(select(func.count()).select_from(User)):
                 click.echo(f"Going on with the clinic in {self.directory}.")
                 return
-            click.echo(f"Making a clinic of {kept['patients']} patients in {self.directory} ...")
+            click.echo(
+                f"Making a clinic of {kept['patients']} patients in {self.directory}: ready in a minute or two ..."
+            )
             self._make_clinic(app, db.session(), settings, kept)
             db.session.commit()
 
@@ -212,8 +214,10 @@ class Demo:
 
     def _announce(self, settings: Settings) -> None:
         click.echo(f"READY http://127.0.0.1:{self._port}")
+        click.echo("Open it in a browser and sign in as one of these (e-mail address, password):")
         for login in json.loads((self.directory / "logins.json").read_text()):
             click.echo(f"  {login['role']:<10} {login['email']:<24} {login['password']}")
+        click.echo(f"They are kept in {self.directory / 'logins.json'}.")
         click.echo(f"Devices connect to {settings.mqtt_url}")
         click.echo("Not a certified medical device: simulated patients only. Ctrl-C stops everything.")
 

@@ -1,6 +1,6 @@
 """Does the pump run after a refill visit? Patients have left clinics with the pump stopped (hsa.gov.sg 27 Jan 2021)."""
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
@@ -30,11 +30,13 @@ def after_visit(
     newest: PumpWord | None,
     session_open_since: datetime | None = None,
     left: str | None = None,
+    zone: tzinfo = UTC,
 ) -> tuple[AfterVisit, str]:
     """What the pump did since the visit, and the same in a sentence.
 
     newest: its newest word on its state; what it said before the visit says nothing about now.
     session_open_since: a programming session that nobody closed. left: the state the programmer showed at the end
+    zone: whose clock the sentence tells
     """
     heard = newest is not None and newest.at >= visit_at
     if left not in (None, _RUNNING) and not heard:
@@ -44,14 +46,14 @@ def after_visit(
         )
     if newest is not None and newest.at >= visit_at and newest.state != _RUNNING:
         said = newest.state.replace("_", " ")
-        return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} at {_utc(newest.at)}"
+        return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} at {_said(newest.at, zone)}"
     if session_open_since is not None:
         return (
             AfterVisit.SESSION_OPEN,
-            f"the programming session opened at {_utc(session_open_since)} was not closed",
+            f"the programming session opened at {_said(session_open_since, zone)} was not closed",
         )
     if newest is not None and newest.at >= visit_at:
-        return AfterVisit.RUNNING, f"the pump reported running at {_utc(newest.at)}"
+        return AfterVisit.RUNNING, f"the pump reported running at {_said(newest.at, zone)}"
     if not telemetry:
         return AfterVisit.NO_TELEMETRY, "this pump reports nothing: that it runs is known only from the visit"
     return (
@@ -60,5 +62,5 @@ def after_visit(
     )
 
 
-def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _said(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"

@@ -122,7 +122,7 @@ def find_fill(public_id: uuid.UUID) -> tuple[Fill, Device]:
 def sheet_of(fill: Fill, pump: Device) -> FillSheet:
     history = settings_of(db.session(), [pump.id])[pump.id]
     before, after = refilling.settings_around(history, fill.at, page.zone())
-    runs = refill_visit.pumps_after(db.session(), [(fill, pump)])[fill.id]
+    runs = refill_visit.pumps_after(db.session(), [(fill, pump)], page.zone())[fill.id]
     return FillSheet(
         fill,
         pump,

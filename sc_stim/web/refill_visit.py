@@ -152,7 +152,7 @@ def _page(visit: Visit, form: Form, checked: bool) -> str:
         checked=checked,
         setting=setting,
         last=before[-1] if before else None,
-        after_last=refill_visit.pumps_after(db.session(), [(before[-1], pump)])[before[-1].id]
+        after_last=refill_visit.pumps_after(db.session(), [(before[-1], pump)], page.zone())[before[-1].id]
         if before
         else None,
         forecast=refill_visit.forecast_of(db.session(), pump, page.at()),

@@ -209,7 +209,7 @@ def _rows(lane: str, sought: Sought, limit: int) -> Sequence[Any]:
 def _open_visits(clinic_id: int, limit: int, sought: Sought) -> list[OpenVisit]:
     statement = worklist.visits_to_complete(clinic_id).where(*sought.where())
     rows = db.session.execute(statement.order_by(Fill.at.desc()).limit(limit)).all()
-    after = refill_visit.pumps_after(db.session, [(fill, device) for fill, device, _ in rows])
+    after = refill_visit.pumps_after(db.session, [(fill, device) for fill, device, _ in rows], page.zone())
     return [
         OpenVisit(fill, device, patient, refill_visit.to_do(fill, after[fill.id]))
         for fill, device, patient in rows

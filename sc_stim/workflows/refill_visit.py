@@ -118,8 +118,10 @@ def cautions_of(session: Session, pump: Device, fill: Fill) -> list[Caution]:
     return found + (cautions_about(session, pump, _values(setting)) if setting else [])
 
 
-def pumps_after(session: Session, visits: Collection[tuple[Fill, Device]]) -> dict[int, PumpAfter]:
-    """By fill id: does the pump run since that visit?"""
+def pumps_after(
+    session: Session, visits: Collection[tuple[Fill, Device]], zone: dt.tzinfo = dt.UTC
+) -> dict[int, PumpAfter]:
+    """By fill id: does the pump run since that visit? The sentence tells the time of `zone`."""
     ids = [pump.id for _, pump in visits]
     words, opened = _newest_words(session, ids), _open_sessions(session, ids)
     return {
@@ -130,6 +132,7 @@ def pumps_after(session: Session, visits: Collection[tuple[Fill, Device]]) -> di
                 words.get(pump.id),
                 opened.get(pump.id),
                 (fill.programmed or {}).get("state"),
+                zone,
             )
         )
         for fill, pump in visits

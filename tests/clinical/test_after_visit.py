@@ -1,6 +1,7 @@
 """Whether the pump runs since a refill visit, in words."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -44,3 +45,8 @@ def test_a_pump_that_was_left_stopped_is_not_running_until_it_says_so_itself() -
         after_visit(VISIT, True, PumpWord("running", VISIT + HOUR), left="stopped")[0] is AfterVisit.RUNNING
     )
     assert after_visit(VISIT, True, None, left="running")[0] is AfterVisit.NOT_HEARD
+
+
+def test_the_sentence_tells_the_time_of_the_clinic() -> None:
+    _, sentence = after_visit(VISIT, True, PumpWord("stopped", VISIT + HOUR), zone=ZoneInfo("Europe/Berlin"))
+    assert sentence.endswith(f"{(VISIT + HOUR).astimezone(ZoneInfo('Europe/Berlin')):%H:%M} CET")

@@ -1,6 +1,7 @@
 """Who may do what, walked over every route there is: API and pages, every role, own, foreign and missing ids."""
 
 import contextvars
+import datetime as dt
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from tests.builders import (
     create_contact,
     create_fill,
     create_ladder,
+    create_long_work,
     create_outreach,
     create_pain_score,
     create_patient,
@@ -158,6 +160,9 @@ def clinic_with_everything() -> tuple[Clinic, dict[str, uuid.UUID]]:
         "alerts": create_alert(patient=patient, device=pump),
         "tasks": create_care_task(device=pump),
         "views": view,
+        "work": create_long_work(
+            by=nurse, kind="recall_file", state="done", expires_at=AT + dt.timedelta(days=7)
+        ),
         "quarantine": create_quarantine(clinic=clinic),
     }
     return clinic, {kind: row.public_id for kind, row in rows.items()}

@@ -8,15 +8,16 @@ MAY = {
     "clinician": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
         commands.send devices.read devices.write diary.read diary.write escalation.read fills.read fills.record
-        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage
-        resources.read reviews.read reviews.record settings.prescribe settings.read tasks.handle tasks.read
-        telemetry.read
+        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read
+        resources.manage resources.read reviews.read reviews.record settings.prescribe settings.read tasks.handle
+        tasks.read telemetry.read
     """,
     "nurse": """
         alerts.handle alerts.read appointments.book appointments.read calendar.manage clinic.read commands.read
         commands.send devices.read diary.read diary.write escalation.read fills.read fills.record
-        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read resources.manage resources.read
-        reviews.read reviews.record settings.read tasks.handle tasks.read telemetry.read
+        long_work.read messages.read patients.read patients.write recalls.handle recalls.read refills.read
+        resources.manage resources.read reviews.read reviews.record settings.read tasks.handle tasks.read
+        telemetry.read
     """,
     "engineer": """
         clinic.read commands.read commands.send credentials.manage devices.read devices.write long_work.read

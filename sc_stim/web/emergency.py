@@ -89,7 +89,8 @@ def _patient(public_id: uuid.UUID) -> Patient:
 def _sheet(patient: Patient, **values: Any) -> str:
     at = page.at()
     clinic: Clinic = db.session.get_one(Clinic, patient.clinic_id)
-    implants = [one for one in implants_of(db.session, patient, at) if one.device.explanted_on is None]
+    standing = [one for one in implants_of(db.session, patient, at) if one.device.explanted_on is None]
+    implants = sorted(standing, key=lambda one: one.device.kind)  # a pump first: it is what can kill
     rules = {one.number: mri_rule(one.device.model, one.device.kind) for one in implants}  # type: ignore[arg-type]
     own = {
         "patient": patient,

@@ -64,7 +64,7 @@ def test_the_record_of_a_patient(scene, visit):
         "Epidural scar at L5/S1, no new herniation.",
     ):
         assert sentence in page.text
-    assert list(pictures(page)) == ["Leads and contacts", "Pain", "Stimulation", "Battery", "Reservoir"]
+    assert list(pictures(page)) == ["Pain", "Stimulation", "Battery", "Reservoir", "Leads and contacts"]
     assert pictures(page)["Reservoir"] == (
         "90 days with a value, from 2.8 to 19.9 mL; the newest is 15.4 mL on Mon 23 Nov 2026."
     )
@@ -227,7 +227,7 @@ def test_what_is_not_known_of_a_patient_is_said(nurse, visit):
     assert page.texts("dd").count("no setting on record") == 2
     assert page.texts("dd").count("nothing yet") == 2
     assert "No value in this time." in page.text
-    assert "Record the last one through the API" in page.text
+    assert "Record the last one, so that a refill date can be computed" in page.text
 
 
 def test_a_patient_without_devices_has_a_page_that_says_what_to_do(nurse, patient, visit):

@@ -30,12 +30,13 @@ KINDS: Final = ("pump", "stimulator")
 CHOICES: Final = {
     "all": (_lazy("All"), _lazy("No device is registered yet.")),
     "silent": (_lazy("Silent"), _lazy("Every implanted device has reported in time.")),
+    "unassigned": (_lazy("Nobody's"), _lazy("Every device has its patient.")),
     "registered": (_lazy("Registered"), _lazy("Every device is implanted or out.")),
     "implanted": (_lazy("Implanted"), _lazy("No device is implanted yet.")),
     "explanted": (_lazy("Explanted"), _lazy("No device was explanted yet.")),
 }
 CSV_HEADER: Final = (
-    "device", "kind", "manufacturer", "model", "serial", "firmware", "status", "silent", "last_contact",
+    "device", "kind", "manufacturer", "model", "serial", "firmware", "status", "assigned", "silent", "last_contact",
     "clock_error_s", "records_missing", "unknown_fields",
 )  # fmt: skip
 
@@ -98,8 +99,8 @@ class Line:
         device, state = self.device, self.state
         return (
             str(device.public_id), device.kind, device.manufacturer, device.model, device.serial, self.firmware,
-            device.status, "yes" if self.silent else "no", state and state.heard_at, state and state.clock_error_s,
-            self.missing, state.unknown_fields if state else 0,
+            device.status, "no" if device.patient_id is None else "yes", "yes" if self.silent else "no",
+            state and state.heard_at, state and state.clock_error_s, self.missing, state.unknown_fields if state else 0,
         )  # fmt: skip
 
 
@@ -149,7 +150,8 @@ def _selected(wanted: Wanted) -> Select[Any]:
     silent = is_silent(page.at())
     statement = select(Device, DeviceState, silent).outerjoin(DeviceState, DeviceState.device_id == Device.id)
     statement = in_clinic(statement, Device, actor().clinic_id).order_by(Device.public_id)
-    conditions = {"all": (), "silent": (silent, Device.in_use), **STATUS}[wanted.show]
+    nobodys = (Device.patient_id.is_(None), Device.explanted_on.is_(None))
+    conditions = {"all": (), "silent": (silent, Device.in_use), "unassigned": nobodys, **STATUS}[wanted.show]
     narrow = {Device.kind: wanted.kind, Device.model: wanted.model, _FIRMWARE: wanted.firmware}
     return statement.where(*conditions, *(column == value for column, value in narrow.items() if value))
 
@@ -208,5 +210,7 @@ def clock_error(state: DeviceState | None) -> str:
     error_s = state.clock_error_s if state else None
     if error_s is None:
         return ""
+    if abs(error_s) < 1:
+        return _("under 1 s")
     error = dates.duration(abs(error_s))
     return _("%(error)s ahead", error=error) if error_s >= 0 else _("%(error)s behind", error=error)

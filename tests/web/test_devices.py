@@ -60,8 +60,8 @@ def test_a_device_that_never_spoke_is_not_called_fine(engineer, visit):
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 s ahead"),
-        (-0.4, "0 s behind"),
+        (0, "under 1 s"),
+        (-0.4, "under 1 s"),
         (119, "119 s ahead"),
         (-120, "2 min behind"),
         (7200, "2 h ahead"),
@@ -92,6 +92,17 @@ def test_only_the_silent_ones(engineer, visit):
 
     assert [row for row in page.texts("tr")[1:] if "SILENT" in row] == page.texts("tr")[1:]
     visit(engineer).page("/devices?show=nonsense", 404)
+
+
+def test_a_device_that_is_nobodys_is_found_and_given_away(visit):
+    clinician = builders.create_user(role="clinician")
+    builders.create_pump(clinic=clinician.clinic, serial="SOMEBODYS")
+    shelf = builders.put_on_shelf(builders.create_pump(clinic=clinician.clinic, serial="SHELF"))
+    page = visit(clinician).page("/devices?show=unassigned")
+
+    [row] = page.texts("tr")[1:]
+    assert "SHELF" in row and "nobody's · Say whose it is" in row
+    assert f"/devices/{shelf.public_id}/edit" in {link.get("href") for link in page.all("a")}
 
 
 def test_the_list_goes_on_where_the_page_before_ended(engineer, visit, monkeypatch, statements):

@@ -44,6 +44,14 @@ def names(page: Page) -> list[str]:
     ]
 
 
+def test_an_earliest_empty_day_that_has_passed_is_said_in_words(clinic, nurse, visit):
+    due_pump(clinic, days=-3, earliest_empty_on=AT.date() - DAY)
+
+    row = visit(nurse).page("/worklist").texts("tr")[1]
+
+    assert "3 days overdue" in row and "may have been empty since then" in row and "1 day overdue" not in row
+
+
 def test_a_clinic_without_contacts_is_told_that_alerts_reach_nobody(clinic, nurse, visit):
     page = visit(nurse).page("/worklist")
     assert "Alerts reach nobody: this clinic has no contacts." in page.text and "/escalation" in page.html

@@ -267,7 +267,7 @@ def _device(
                 model=lead.model,
                 serial=lead.serial,
             )
-            for position, lead in enumerate(device.leads, start=1)
+            for position, lead in enumerate(device.leads)
         ]
     session.flush()
     _settings(session, row, staff["clinician"], device, at)

@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, exists, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from sc_stim.extensions import db
 from sc_stim.models.base import PHI, BigKey, JsonList, Key, PublicId, UtcDateTime, Versioned
@@ -32,6 +32,12 @@ class Contact(Versioned, db.Model):
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
     user: Mapped[User | None] = relationship()
+
+
+def anybody_to_tell(session: Session, clinic_id: int) -> bool:
+    """Whether alerts of this clinic have a contact to go to."""
+    told = exists().where(Contact.clinic_id == clinic_id, Contact.active)
+    return bool(session.scalar(select(told)))
 
 
 class Ladder(Versioned, db.Model):

@@ -3,8 +3,8 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from sc_stim.extensions import db
 from sc_stim.models.base import BigKey, JsonDict, Key, OptionalJson, PublicId, UtcDateTime
@@ -62,6 +62,20 @@ class StimulatorSample(SampleIdentity, db.Model):
     impedance_ohm: Mapped[list[Any] | None] = mapped_column(OptionalJson)
     ecap_in_window_pct: Mapped[float | None]
     posture: Mapped[str | None] = mapped_column(String(32))
+
+
+def newest_impedance(
+    session: Session, device_id: int, since: dt.datetime
+) -> tuple[dt.datetime, list[float | None]] | None:
+    """When a stimulator last measured its contacts, and what (Ω, contacts from 0): most samples say nothing of them."""
+    own = StimulatorSample.device_id == device_id, StimulatorSample.measured_at >= since
+    row = session.execute(
+        select(StimulatorSample.measured_at, StimulatorSample.impedance_ohm)
+        .where(*own, StimulatorSample.impedance_ohm.is_not(None))
+        .order_by(StimulatorSample.measured_at.desc(), StimulatorSample.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row.measured_at, row.impedance_ohm) if row else None
 
 
 class DeviceEvent(SampleIdentity, db.Model):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import abort, current_app, flash, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
@@ -14,22 +14,22 @@ from sc_stim.access import allowed, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor, throttle_sign_in
 from sc_stim.i18n import _
-from sc_stim.models import Device, DeviceSetting, Fill, User
+from sc_stim.models import Appointment, Device, DeviceSetting, Fill, User
+from sc_stim.models.appointment import BOOKED
 from sc_stim.models.device import fills_of, fills_with_names, settings_of
 from sc_stim.models.scope import find
-from sc_stim.web import page, visit_form, words
+from sc_stim.web import editing, page, visit_form, words
 from sc_stim.web.blueprint import pages
 from sc_stim.web.exports import csv_answer
 from sc_stim.web.forms import Form
 from sc_stim.web.refill_visit import find_pump
-from sc_stim.workflows import accounts, refill_visit, refilling
+from sc_stim.workflows import accounts, booking, refill_visit, refilling
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.cautions import Caution
 from sc_stim.workflows.refill_visit import PumpAfter
 from sc_stim.workflows.refusals import Conflict, FieldRefused
 from sc_stim.workflows.registry import record_about
 
-BOOKING: Final = "web.book_visit"
 CSV_HEADER: Final = (
     "id", "at", "aspirated_ml", "expected_ml", "difference_ml", "ratio", "filled_ml", "measured_after_ml", "drugs",
     "drug_lot", "drug_expires_on", "flags", "performed_by", "confirmed_by", "confirmed_at", "corrected_by",
@@ -92,6 +92,24 @@ def confirm(public_id: uuid.UUID) -> Response | tuple[str, int]:
     return _viewed(fill, pump, form), 422
 
 
+@pages.post("/fills/<uuid:public_id>/call-off", endpoint="call_off_visit")
+@requires("appointments.book")
+def call_off(public_id: uuid.UUID) -> Response:
+    """The visit that was booked before this refill took its place."""
+    fill, pump = find_fill(public_id)
+    visit = next_visit(pump, fill) or abort(404)
+    try:
+        editing.must_be_current(visit)
+        filled_on = fill.at.astimezone(page.zone()).date()
+        booking.cancel(db.session, actor(), visit, f"refilled on {filled_on} instead", at=page.at())
+        db.session.commit()
+        flash(_("The visit is called off. Calendars show it as cancelled."), "done")
+    except Conflict as conflict:
+        db.session.rollback()
+        flash(_("Nothing was changed: %(refused)s.", refused=conflict), "refused")
+    return redirect(url_for("web.fill", public_id=public_id), 303)
+
+
 @pages.get("/pumps/<uuid:public_id>/fills", endpoint="fills")
 @requires("fills.read")
 def show_all(public_id: uuid.UUID) -> str:
@@ -134,6 +152,15 @@ def sheet_of(fill: Fill, pump: Device) -> FillSheet:
         refill_visit.to_do(fill, runs),
         is_newest=fills_of(db.session(), [pump.id])[pump.id][-1] is fill,
     )
+
+
+def next_visit(pump: Device, fill: Fill) -> Appointment | None:
+    """The visit that is booked for a later day than this fill; that of its own day is done with it."""
+    filled_on = fill.at.astimezone(page.zone()).date()
+    statement = select(Appointment).where(
+        Appointment.device_id == pump.id, Appointment.state == BOOKED, Appointment.day > filled_on
+    )
+    return db.session.scalars(statement).one_or_none()
 
 
 def ledger(pump: Device) -> Sequence[Fill]:
@@ -196,7 +223,7 @@ def _page(fill: Fill, pump: Device, form: Form | None) -> str:
         unmoved=unmoved,
         date_of=dt.date.fromisoformat,
         drug_rows=visit_form.drug_rows(form or Form({})),
-        booking=url_for(BOOKING, public_id=pump.public_id) if BOOKING in current_app.view_functions else None,
+        next_visit=next_visit(pump, fill) if sheet.is_newest else None,
     )
 
 

@@ -35,6 +35,10 @@ class Form:
         """What was typed, without blanks around it and the NUL that no database stores."""
         return self._typed.get(field, "").replace("\0", "").strip()
 
+    def again(self) -> "Form":
+        """The same as it was typed, without what was found: to read what can be read."""
+        return Form(self._typed)
+
     def refuse(self, field: str, why: str) -> None:
         """The first reason given stands."""
         self.errors.setdefault(field, why)

@@ -1,19 +1,24 @@
 """The leads of a stimulator drawn: contacts from tip to tail, which are in use, and what each measured last."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from sqlalchemy.orm import Session
 
 from sc_stim.clinical.impedance import shipped_rules
 from sc_stim.devices.catalogue import StimulatorModel, UnknownModel, find_stimulator
 from sc_stim.i18n import _
 from sc_stim.models import Lead
+from sc_stim.models.telemetry import newest_impedance
 from sc_stim.web.implants import Implant
 from sc_stim.web.words import number
 
 CONTACT_PX: Final = 16
 SPACE_PX: Final = 10
-LEAD_PX: Final = 175  # from one lead to the next: room for "not measured" beside a contact, in any language
+LOOK_BACK: Final = dt.timedelta(days=90)  # older impedance says nothing about now
+LEAD_PX: Final = 195  # from one lead to the next: room for "not measured" beside a contact, in any language
 TOP_PX: Final = 46
 
 
@@ -46,18 +51,21 @@ class LeadMap:
     height_px: int
     leads: tuple[DrawnLead, ...]
     programme_known: bool
+    measured_at: dt.datetime | None
 
 
-def draw(implant: Implant) -> LeadMap | None:
-    """None for a device without leads on record. Contacts count through all leads; from 1, in words."""
+def draw(session: Session, implant: Implant, at: dt.datetime) -> LeadMap | None:
+    """None for a device without leads on record. Contacts count through all leads from 0, as in prescriptions,
+    telemetry and cause cards.
+    """
     if not implant.device.leads:
         return None
     in_use = set(implant.setting.contacts or ()) if implant.setting else set()
-    ohm = implant.last("impedance_ohm") or []
+    measured_at, ohm = newest_impedance(session, implant.device.id, at - LOOK_BACK) or (None, [])
     limits = _limits(implant.device.model)
     leads = tuple(_leads(implant.device.leads, ohm, in_use, limits))
     height = max(lead.tail_px for lead in leads) + 6
-    return LeadMap(LEAD_PX * len(leads), height, leads, bool(in_use))
+    return LeadMap(LEAD_PX * len(leads), height, leads, bool(in_use), measured_at)
 
 
 def _leads(
@@ -83,11 +91,11 @@ def _contact(
     state = _state(value, limits)
     measured = _("not measured") if value is None else f"{number(round(value))} Ω"
     fault = {"open": _("open?"), "short": _("short?")}.get(state)
-    shown = ", ".join(filter(None, (measured, fault)))
+    shown = f"{contact}: " + ", ".join(filter(None, (measured, fault)))
     said = ", ".join(filter(None, (measured, fault, _("in use") if in_use else None)))
     y_px = TOP_PX + place * (CONTACT_PX + SPACE_PX)
     return DrawnContact(
-        y_px, state, in_use, shown, _("Contact %(number)s: %(said)s", number=contact + 1, said=said)
+        y_px, state, in_use, shown, _("Contact %(number)s: %(said)s", number=contact, said=said)
     )
 
 

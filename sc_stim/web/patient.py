@@ -82,7 +82,7 @@ def show(public_id: uuid.UUID) -> str:
         window=window,
         spans=SPANS_DAYS,
         implants=implants,
-        lead_maps={implant.number: lead_map.draw(implant) for implant in implants},
+        lead_maps={implant.number: lead_map.draw(db.session(), implant, page.at()) for implant in implants},
         charts=list(
             patient_charts.draw(
                 db.session, patient, implants, findings, window.days, window.last, page.at(), page.country()

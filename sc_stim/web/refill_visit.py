@@ -152,6 +152,7 @@ def _page(visit: Visit, form: Form, checked: bool) -> str:
         checked=checked,
         setting=setting,
         last=before[-1] if before else None,
+        last_today=bool(before) and before[-1].at.astimezone(page.zone()).date() == page.today(),
         after_last=refill_visit.pumps_after(db.session(), [(before[-1], pump)], page.zone())[before[-1].id]
         if before
         else None,
@@ -161,6 +162,7 @@ def _page(visit: Visit, form: Form, checked: bool) -> str:
         rules=shipped_rules(),
         steps=visit_form.steps(),
         drug_rows=visit_form.drug_rows(form),
+        step_rows=visit_form.step_rows(form),
         drug_names=sorted(shipped_formulary().drugs),
         states=visit_form.STATES.items(),
         lasts=_lasts(form, setting),
@@ -184,19 +186,18 @@ def _shown(visit: Visit, form: Form, at: dt.datetime) -> Shown:
 
 def _lasts(form: Form, setting: DeviceSetting | None) -> dict[str, float | None]:
     """Days until so much is used up, by the field of the flow."""
-    typed = Form(
-        {name: form[name] for name in ("filled_ml", "programmed_flow_ml_per_day", *visit_form.PRESCRIBED)}
-    )
+    typed = form.again()
     filled_ml = visit_form.read_volumes(typed)["filled_ml"]
+    mean = visit_form.mean_of_steps(typed)
 
-    def lasts(flow_field: str, boluses_ml_per_day: float) -> float | None:
+    def lasts(flow_field: str, boluses_ml_per_day: float, of_steps: float | None = None) -> float | None:
         flow = typed.number(flow_field, "", least=0, most=visit_form.MOST_ML_PER_DAY)
-        return visit_form.lasts_days(filled_ml, flow, boluses_ml_per_day)
+        return visit_form.lasts_days(filled_ml, flow if of_steps is None else of_steps, boluses_ml_per_day)
 
     bolus_ml = typed.number("bolus_ml", "", least=0, most=visit_form.MOST_BOLUS_ML)
     most = typed.whole("max_boluses_per_day", "", least=0, most=visit_form.MOST_BOLUSES)
     allowance = bolus_allowance_ml_per_day({"bolus_ml": bolus_ml, "max_boluses_per_day": most})
     return {
-        "flow_ml_per_day": lasts("flow_ml_per_day", allowance),
+        "flow_ml_per_day": lasts("flow_ml_per_day", allowance, mean),
         "programmed_flow_ml_per_day": lasts("programmed_flow_ml_per_day", 0.0),
     }

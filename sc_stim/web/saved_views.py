@@ -57,6 +57,17 @@ def open_first(public_id: uuid.UUID) -> Response:
     return redirect(url_for("web.worklist"), 303)
 
 
+@pages.post("/worklist/views/<uuid:public_id>/query", endpoint="change_view")
+@requires("refills.read")
+def change(public_id: uuid.UUID) -> Response:
+    """Under its name it shows what the address shows from now on."""
+    saved, view = _mine(public_id), View.read(request.args, g.user.role)
+    saved_views.change(db.session(), actor(), saved, view.query(), at=page.at())
+    db.session.commit()
+    flash(_("The view “%(name)s” shows this from now on.", name=saved.name), "done")
+    return redirect(url_for("web.worklist", **view.query()), 303)
+
+
 @pages.post("/worklist/views/<uuid:public_id>/delete", endpoint="delete_view")
 @requires("refills.read")
 def delete(public_id: uuid.UUID) -> Response:

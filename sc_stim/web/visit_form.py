@@ -7,6 +7,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sc_stim.clinical.drugs import UnknownDrug, shipped_formulary
+from sc_stim.clinical.pattern import mean_ml_per_day
+from sc_stim.clinical.pump_record import PatternStep
 from sc_stim.clinical.refill_checklist import DONE, SECOND_PERSON, UNSURE, Step, shipped_checklist
 from sc_stim.i18n import _, _lazy
 from sc_stim.models import Device, DeviceSetting, Fill
@@ -26,6 +28,8 @@ STATES: Final = {
     "running": _lazy("Running"), "stopped": _lazy("Stopped"), "stalled": _lazy("Stalled"), "mri": _lazy("In MRI mode"),
     "minimum_rate": _lazy("Minimum rate"),
 }  # fmt: skip
+MOST_STEPS: Final = 48
+USUAL_STEPS: Final = 4  # rows to begin a pattern with
 PRESCRIBED: Final = ("flow_ml_per_day", "bolus_ml", "max_boluses_per_day", "lockout_min")
 
 # Where the form shows what is wrong with a value, and what the field is called.
@@ -37,6 +41,7 @@ _PLACES: Final = {
     "drugs": ("drug_1_name", _lazy("The drugs")),
     "checklist": ("checklist", ""),
     "flow_ml_per_day": ("flow_ml_per_day", _lazy("The flow")),
+    "pattern": ("pattern_1_from", _lazy("The pattern")),
     "bolus_ml": ("bolus_ml", _lazy("The bolus")),
     "max_boluses_per_day": ("max_boluses_per_day", _lazy("Boluses per day")),
     "bridge.volume_ml": ("bridge_volume_ml", _lazy("The bridge bolus")),
@@ -47,6 +52,7 @@ _IN_WORDS: Final = {
     "send rate_confirmed if this is meant": "tick “This rate is meant” if it is",
     "bolus_ml and max_boluses_per_day go together": "the bolus and how many a day go together",
     "dead_space_ml": "the dead space of the tubing",
+    "but flow_ml_per_day is": "but the flow is",
 }
 
 
@@ -63,7 +69,7 @@ def new(pump: Device, last: Fill | None, setting: DeviceSetting | None, local: d
         "filled_ml": _said(suggested_ml),
         **_drug_fields(last.drugs if last else []),
     }
-    return Form(start | _prescribed(setting) | {"key": str(uuid.uuid4())})
+    return Form(start | _prescribed(setting) | _pattern_fields(setting) | {"key": str(uuid.uuid4())})
 
 
 def correcting(fill: Fill, zone: ZoneInfo) -> Form:
@@ -145,7 +151,8 @@ def read_prescription(form: Form, in_force: DeviceSetting | None) -> dict[str, A
         ),
     }
     before = {name: _as_shown(in_force, name) for name in PRESCRIBED}
-    if given == before:
+    pattern, pattern_before = _read_pattern(form), _pattern_shown(in_force)
+    if given == before and pattern == pattern_before:
         return None
     if form["setting"] != (str(in_force.public_id) if in_force else ""):
         form.refuse(
@@ -154,6 +161,11 @@ def read_prescription(form: Form, in_force: DeviceSetting | None) -> dict[str, A
                 "Somebody has prescribed since you opened this form: look at the settings again, then send it."
             ),
         )
+    if pattern:
+        given["pattern"] = pattern
+        only_steps = given["flow_ml_per_day"] == before["flow_ml_per_day"] and pattern != pattern_before
+        if only_steps and pattern[0]["from"] == "00:00":
+            given["flow_ml_per_day"] = None  # it is computed from the steps
     return given | {"rate_confirmed": form.checked("rate_confirmed")}
 
 
@@ -164,6 +176,20 @@ def refuse(form: Form, refused: FieldRefused) -> None:
     for asked, words in _IN_WORDS.items():
         reason = reason.replace(asked, words)
     form.refuse(field, f"{name} {reason}.".strip())
+
+
+def mean_of_steps(form: Form) -> float | None:
+    """The flow that the steps typed so far come to; None where there are none, or none from midnight."""
+    steps = [
+        PatternStep(since=step["from"], flow_ml_per_day=step["flow_ml_per_day"])
+        for step in _read_pattern(form)
+    ]
+    return mean_ml_per_day(steps) if steps and steps[0].since == "00:00" else None
+
+
+def step_rows(form: Form) -> range:
+    """The rows of a pattern to show: those that are filled, and some to go on."""
+    return range(1, min(max(USUAL_STEPS, max(_used_steps(form), default=0) + MORE_ROWS), MOST_STEPS) + 1)
 
 
 def drug_rows(form: Form) -> tuple[range, range]:
@@ -184,6 +210,45 @@ def _used_rows(form: Form) -> list[int]:
     return [
         row for row in range(1, MOST_DRUGS + 1) if form[f"drug_{row}_name"] or form[f"drug_{row}_mg_per_ml"]
     ]
+
+
+def _used_steps(form: Form) -> list[int]:
+    rows = range(1, MOST_STEPS + 1)
+    return [row for row in rows if form[f"pattern_{row}_from"] or form[f"pattern_{row}_ml_per_day"]]
+
+
+def _read_pattern(form: Form) -> list[dict[str, Any]]:
+    """The steps over the day in which something was typed, in the order of the rows; none is a constant flow."""
+    return [step for row in _used_steps(form) if (step := _step(form, row))]
+
+
+def _step(form: Form, row: int) -> dict[str, Any] | None:
+    since = form.time(f"pattern_{row}_from", _("The beginning of step %(n)s", n=row), needed=True)
+    flow = form.number(
+        f"pattern_{row}_ml_per_day",
+        _("The flow of step %(n)s", n=row),
+        unit="mL/day",
+        least=0,
+        most=MOST_ML_PER_DAY,
+        needed=True,
+    )
+    return None if since is None or flow is None else {"from": f"{since:%H:%M}", "flow_ml_per_day": flow}
+
+
+def _pattern_shown(setting: DeviceSetting | None) -> list[dict[str, Any]]:
+    """The steps in force, rounded as the form shows them."""
+    steps = setting.pattern if setting and setting.pattern else []
+    return [
+        {"from": step["from"], "flow_ml_per_day": float(number(step["flow_ml_per_day"]))} for step in steps
+    ]
+
+
+def _pattern_fields(setting: DeviceSetting | None) -> dict[str, str]:
+    fields = {}
+    for row, step in enumerate(_pattern_shown(setting), start=1):
+        fields[f"pattern_{row}_from"] = step["from"]
+        fields[f"pattern_{row}_ml_per_day"] = _said(step["flow_ml_per_day"])
+    return fields
 
 
 def _drug(form: Form, row: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sc_stim.access import allowed, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.models import Appointment, Device, DeviceState, Fill, Forecast, Patient, worklist
+from sc_stim.models.escalation import anybody_to_tell
 from sc_stim.models.review import day_of
 from sc_stim.models.saved_view import views_of
 from sc_stim.models.worklist import Sought
@@ -136,6 +137,7 @@ def _page(text: str) -> str:
         "acts": _acts(),
         "day_of": day_of,
         "limit": limit,
+        "tells_nobody": not anybody_to_tell(db.session(), actor().clinic_id),
     }
     shown = page.render("worklist.html", **values)
     seen = {patient for rows in values["lanes"].values() for patient in _seen(rows)}

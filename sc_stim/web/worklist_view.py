@@ -13,14 +13,14 @@ WINDOWS_DAYS: Final = (7, 14, 30)
 DEFAULT_WINDOW_DAYS: Final = 14
 LONGEST_TEXT: Final = 100
 
-# code -> the words for it
+# code -> the words for it; beside the wide column they stand in this order: what may be stopped or silent before pain
 LANES: Final = {
     "refills": _lazy("Pumps to refill"),
     "alerts": _lazy("Open alerts"),
-    "pain": _lazy("Pain"),
     "visits": _lazy("Refill visits to complete"),
     "without-forecast": _lazy("Pumps without a refill date"),
     "silent": _lazy("Silent devices"),
+    "pain": _lazy("Pain"),
     "tasks": _lazy("Tasks overdue"),
     "reviews": _lazy("Reviews that are due"),
     "recalls": _lazy("Recalls to follow up"),

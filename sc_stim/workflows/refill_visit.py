@@ -23,6 +23,7 @@ from sc_stim.workflows.refill_case import recorded, refill_case
 from sc_stim.workflows.refilling import expected_residual_ml, not_as_prescribed
 
 _SESSION: Final = ("session_opened", "session_closed")
+_SHOWN: Final = {"flow_ml_per_day": ("flow", "mL/day"), "bolus_ml": ("bolus", "mL")}
 _STOPPED: Final = "hsa.gov.sg 27 Jan 2021"
 
 
@@ -173,7 +174,11 @@ def _about_pump(session: Session, fill: Fill) -> Iterator[Caution]:
         message = f"the programmer showed the pump {state}: start it before the patient leaves"
         yield Caution("left_stopped", "programmed.state", message, _STOPPED)
     for difference in not_as_prescribed(session, fill):
-        message = f"the programmer shows {difference.reported:g}, prescribed is {difference.prescribed:g}"
+        name, unit = _SHOWN[difference.field]
+        message = (
+            f"the programmer shows a {name} of {difference.reported:g} {unit}, "
+            f"prescribed is {difference.prescribed:g} {unit}"
+        )
         yield Caution("not_as_prescribed", f"programmed.{difference.field}", message, None)
 
 

@@ -34,6 +34,14 @@ def save(
     return view
 
 
+def change(
+    session: Session, actor: Actor, view: SavedView, query: Mapping[str, Any], *, at: dt.datetime
+) -> None:
+    """It keeps its name and its place, and shows something else."""
+    view.query = dict(query)
+    _record(session, actor, "saved_view.change", view, at)
+
+
 def open_first(session: Session, actor: Actor, view: SavedView, first: bool, *, at: dt.datetime) -> None:
     """Begin with this view, or no longer."""
     for other in views_of(session, view.user_id):

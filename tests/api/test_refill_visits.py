@@ -79,7 +79,7 @@ def test_a_nurse_carries_out_an_order_and_what_the_pump_shows_is_compared_with_i
     made = nurse.post(address, VISIT | {"programmed": {"flow_ml_per_day": 5.0, "state": "running"}}).json
     assert made["flags"] == ["not_as_prescribed"]
     (warning,) = [row for row in made["warnings"] if row["rule"] == "not_as_prescribed"]
-    assert warning["message"] == "the programmer shows 5, prescribed is 0.5"
+    assert warning["message"] == "the programmer shows a flow of 5 mL/day, prescribed is 0.5 mL/day"
     assert made["to_do"][0].startswith("The pump shows other settings than prescribed")
 
 

@@ -68,3 +68,23 @@ def test_leaving_what_is_not_saved_is_asked_about(page: Page, admin: User) -> No
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Users")
     assert asked == ["beforeunload"]
+
+
+def test_what_was_typed_outlives_the_session(page: Page, admin: User) -> None:
+    page.clock.install()
+    sign_in(page, admin, "Clinic")
+    page.get_by_label("First day").fill("2031-12-24")
+    page.get_by_label("Reason").fill("Audit")
+    other = page.context.new_page()
+    other.goto("/users")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", level=1)).to_contain_text("Sign in")
+    page.clock.fast_forward("31:00")
+
+    page.get_by_role("button", name="Close these days").click()
+    expect(page.locator("#signed-out")).to_contain_text("what you typed is still here")
+    expect(page.get_by_label("Reason")).to_have_value("Audit")
+
+    sign_in(other, admin, "Clinic")
+    page.get_by_role("button", name="Close these days").click()
+    expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()

@@ -67,7 +67,7 @@ FORMS = (
     | {"/patients": CARE, "/patients/new": CARE}
     | {f"/patients/{{patient}}/{act}": CARE for act in ("edit", "reviews", "treatments", "assessments")}
     | {"/worklist": CARE, "/worklist/views": CARE}
-    | {f"/worklist/views/{{view}}/{act}": CARE for act in ("first", "delete")}
+    | {f"/worklist/views/{{view}}/{act}": CARE for act in ("first", "query", "delete")}
     | {
         "/recalls": CARE,
         "/recalls/{recall}/list": CARE,
@@ -84,7 +84,12 @@ FORMS = (
     | {"/quarantine/replay": {"engineer"}, "/quarantine/{message}/replay": {"engineer"}}
     | {"/pumps/{pump}/book": CARE, "/appointments/{visit}/change": CARE, "/appointments/{visit}/cancel": CARE}
     | {"/calendar-feeds": CARE, "/calendar-feeds/{feed}/revoke": CARE}
-    | {"/pumps/{pump}/visit": CARE, "/pumps/{pump}/visit/check": CARE, "/fills/{fill}/confirm": CARE}
+    | {
+        "/pumps/{pump}/visit": CARE,
+        "/pumps/{pump}/visit/check": CARE,
+        "/fills/{fill}/confirm": CARE,
+        "/fills/{fill}/call-off": CARE,
+    }
 )
 FORMS |= (
     {
@@ -154,7 +159,10 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     contact = builders.create_contact(clinic=clinic)
     ids |= {"contact": contact.public_id, "shift": builders.create_shift(contact=contact).public_id}
     ids["room"] = builders.create_resource(clinic=clinic).public_id
-    ids |= {"key": "silence.intervals", "work": uuid.uuid4()}  # which work a role may cancel is in test_long_work
+    ids |= {
+        "key": "silence.intervals",
+        "work": uuid.uuid4(),
+    }  # which work a role may cancel is in test_long_work
     visitor = visit(user)
 
     for path, roles in WHO_MAY.items():

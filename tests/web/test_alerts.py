@@ -165,6 +165,8 @@ def test_closing_an_alert_needs_a_reason_and_ends_all_acts_but_comments(nurse, a
     assert page.within("resolve-comment-error") == "A comment is needed."
     assert stored(alert).state == "unacknowledged"
 
+    assert "Nothing has said that it is over." in page.text
+
     page = act(visitor, alert, "resolve", comment="Lead revised.", needed="yes")
 
     assert "The alert is closed." in page.text

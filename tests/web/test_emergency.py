@@ -7,6 +7,7 @@ import pytest
 from sc_stim.extensions import db
 from sc_stim.models import AuditEntry, EmergencyLink
 from tests import builders
+from tests.web.scene import create_forecast
 
 
 @pytest.fixture
@@ -34,6 +35,21 @@ def test_the_sheet_has_all_that_an_emergency_department_asks_for(visit, scene, s
     ):  # fmt: skip
         assert fact in shown, fact
     assert actions()[-1] == "emergency_sheet.view"
+
+
+def test_what_stopping_the_drug_does_stands_above_the_pump(visit, scene):
+    patient = builders.create_patient(clinic=scene.clinic)
+    builders.create_stimulator(patient=patient)
+    pump = builders.create_pump(patient=patient)
+    create_forecast(pump=pump, days=3, result={"reasons": ["overdue", "life_threatening_withdrawal"]})
+
+    page = visit(scene.nurse).page(f"/patients/{patient.public_id}/emergency")
+
+    assert [heading.split(":")[0] for heading in page.texts("h2")[:2]] == [
+        "Intrathecal drug pump",
+        "Spinal cord stimulator",
+    ]
+    assert page.text.count("Stopping this drug suddenly can kill.") == 1
 
 
 def test_what_is_not_on_record_is_said(visit, scene):

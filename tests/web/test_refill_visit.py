@@ -231,6 +231,101 @@ def test_a_clinician_prescribes_on_the_same_page(visit, clinician, pump):
     assert pump_again["key"] != form["key"]
 
 
+FLEX = {
+    "pattern_1_from": "00:00", "pattern_1_ml_per_day": "0.4", "pattern_2_from": "08:00", "pattern_2_ml_per_day": "0,7",
+}  # fmt: skip
+
+
+def test_a_pattern_over_the_day_is_prescribed_by_its_steps(visit, clinician, pump):
+    visitor = visit(clinician)
+    form = fields(visitor.page(here(pump))) | {"aspirated_ml": "6"}
+
+    page = visitor.done(here(pump), **form | FLEX)
+
+    made = db.session.get_one(DeviceSetting, newest(pump).setting_id)
+    assert [(step["from"], step["flow_ml_per_day"]) for step in made.pattern] == [
+        ("00:00", 0.4),
+        ("08:00", 0.7),
+    ]
+    assert made.flow_ml_per_day == 0.6
+    assert "over the day, mL/day: 00:00 0.4, 08:00 0.7" in page.within("record")
+    again = fields(visitor.page(here(pump)))
+    assert again["pattern_2_from"] == "08:00" and again["flow_ml_per_day"] == "0.6"
+    visitor.done(here(pump), **again | {"at": "2026-11-23T08:59", "aspirated_ml": "6"})
+    assert newest(pump).setting_id is None, "what is in force already is not prescribed again"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"pattern_1_from": "06:00"}, "The pattern must begin with a step from 00:00."),
+        ({"pattern_2_from": ""}, "The beginning of step 2 is needed."),
+        ({"pattern_2_ml_per_day": "much"}, "The flow of step 2 must be a number of mL/day"),
+        ({"flow_ml_per_day": "0.9"}, "The pattern adds up to 0.6 mL/day, but the flow is 0.9."),
+    ],
+)
+def test_a_pattern_that_cannot_be_is_refused_with_its_step(visit, clinician, pump, typed, said):
+    visitor = visit(clinician)
+    form = fields(visitor.page(here(pump))) | {"aspirated_ml": "6"} | FLEX | typed
+
+    page = visitor.submitted(here(pump), status=422, **form)
+
+    assert said in page.text
+    assert fields(page)["pattern_1_ml_per_day"] == "0.4"
+    assert db.session.query(DeviceSetting).count() == 1
+
+
+def test_without_steps_a_pattern_becomes_a_constant_flow(visit, clinician, pump):
+    steps = [{"from": "00:00", "flow_ml_per_day": 0.4}, {"from": "12:00", "flow_ml_per_day": 0.6}]
+    builders.create_setting(device=pump, flow_ml_per_day=0.5, pattern=steps, effective_at=AT - DAY)
+    visitor = visit(clinician)
+    form = fields(visitor.page(here(pump)))
+    empty = {name: "" for name in form if name.startswith("pattern_")}
+
+    visitor.done(here(pump), **form | empty | {"aspirated_ml": "6"})
+
+    made = db.session.get_one(DeviceSetting, newest(pump).setting_id)
+    assert (made.pattern, made.flow_ml_per_day) == (None, 0.5)
+
+
+def test_a_visit_booked_before_the_refill_is_offered_to_be_called_off(at_pump, pump):
+    visit = builders.create_appointment(pump=pump, created_at=AT - DAY)
+
+    page = at_pump.done(here(pump), **TYPED)
+
+    assert "Next visit: Thu 3 Dec 2026 at 10:00" in page.within("next")
+    assert "It was booked before this refill." in page.within("next")
+    version = str(visit.version)
+    stale = at_pump.done(f"/fills/{newest(pump).public_id}/call-off", version="99")
+    assert "somebody has changed this" in stale.text and visit.state == "booked"
+    page = at_pump.done(f"/fills/{newest(pump).public_id}/call-off", version=version)
+    assert "The visit is called off." in page.text and "Book the next visit" in page.within("next")
+    db.session.refresh(visit)
+    assert (visit.state, visit.cancel_reason) == ("cancelled", "refilled on 2026-11-23 instead")
+
+
+def test_a_visit_of_the_same_day_or_booked_afterwards_is_not_in_question(at_pump, pump):
+    today = {"starts_at": AT, "ends_at": AT + dt.timedelta(minutes=30), "day": AT.date(), "time": dt.time(9)}
+    visit = builders.create_appointment(pump=pump, created_at=AT - DAY, **today)
+    page = at_pump.done(here(pump), **TYPED)
+    assert "Book the next visit" in page.within("next")
+
+    visit.state = "done"
+    builders.create_appointment(pump=pump, created_at=AT + DAY)
+    page = at_pump.page(f"/fills/{newest(pump).public_id}")
+    assert "Next visit: Thu 3 Dec 2026" in page.within("next") and "call it off" not in page.within("next")
+
+
+def test_a_second_entry_of_a_day_is_asked_about(at_pump, pump):
+    assert "already" not in at_pump.page(here(pump)).text
+    at_pump.done(here(pump), **TYPED | {"at": "2026-11-23T08:30"})
+
+    page = at_pump.page(here(pump))
+
+    assert "This pump was filled today 08:30 already." in page.text
+    assert f"{here(pump)}?replaces={newest(pump).public_id}" in page.html
+
+
 def test_a_rate_that_empties_the_pump_within_days_is_asked_about(visit, clinician, pump):
     visitor = visit(clinician)
     form = fields(visitor.page(here(pump))) | {"aspirated_ml": "6", "flow_ml_per_day": "12"}

@@ -256,3 +256,18 @@ def test_a_file_holds_all_that_the_filter_leaves_and_no_other_clinics(clinic, nu
         "Birch",
     ]
     assert visit(nurse).get("/worklist.csv?list=nonsense").status_code == 404
+
+
+def test_a_view_that_is_kept_is_changed_to_what_is_shown(nurse, visit):
+    visitor = visit(nurse)
+    visitor.page("/worklist")
+    visitor.done("/worklist/views?risk=high", name="Mine")
+    kept = db.session.scalars(select(SavedView)).one()
+    assert "Change to what is shown now" not in visitor.page("/worklist?risk=high").text
+    assert "Change to what is shown now" in visitor.page("/worklist?risk=low").text
+
+    page = visitor.done(f"/worklist/views/{kept.public_id}/query?risk=low")
+
+    assert "The view “Mine” shows this from now on." in page.text
+    db.session.refresh(kept)
+    assert (kept.name, kept.query["risk"]) == ("Mine", "low")

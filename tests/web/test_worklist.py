@@ -44,6 +44,26 @@ def names(page: Page) -> list[str]:
     ]
 
 
+def test_an_earliest_empty_day_that_has_passed_is_said_in_words(clinic, nurse, visit):
+    due_pump(clinic, days=-3, earliest_empty_on=AT.date() - DAY)
+
+    row = visit(nurse).page("/worklist").texts("tr")[1]
+
+    assert "3 days overdue" in row and "may have been empty since then" in row and "1 day overdue" not in row
+
+
+def test_a_clinic_without_contacts_is_told_that_alerts_reach_nobody(clinic, nurse, visit):
+    page = visit(nurse).page("/worklist")
+    assert "Alerts reach nobody: this clinic has no contacts." in page.text and "/escalation" in page.html
+
+    retired = builders.create_contact(clinic=clinic, active=False)
+    builders.create_contact()
+    assert "Alerts reach nobody" in visit(nurse).page("/worklist").text
+    retired.active = True
+    db.session.commit()
+    assert "Alerts reach nobody" not in visit(nurse).page("/worklist").text
+
+
 @both_databases
 def test_the_morning_of_the_nurse(scene, visit):
     page = visit(scene.nurse).page("/worklist")
@@ -181,8 +201,8 @@ def test_empty_lists_say_what_to_do(nurse, visit):
         in visitor.page("/worklist?due=30").text
     )
     assert page.within("nothing-else") == (
-        "Nothing else: 0 other open alerts, 0 alerts about pain, 0 refill visits to complete, "
-        "0 pumps without a refill date, 0 silent devices, 0 tasks overdue, 0 reviews due, 0 recalls to follow up."
+        "Nothing else: 0 other open alerts, 0 refill visits to complete, 0 pumps without a refill date, "
+        "0 silent devices, 0 alerts about pain, 0 tasks overdue, 0 reviews due, 0 recalls to follow up."
     )
 
 

@@ -64,6 +64,29 @@
     if ([...unsaved].some((form) => form.isConnected)) event.preventDefault()
   })
 
+  // A session may end while a long form is filled in. Before an old page sends one, it asks, and takes the token of now.
+  const FRESH_FOR_MS = 20 * 60_000 // a session ends after 30 minutes without a request
+  const signedOut = document.getElementById("signed-out")
+  let fresh = Date.now()
+  const renewed = async () => {
+    try {
+      const answer = await fetch(signedOut.dataset.ask, { cache: "no-store", signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) })
+      const token = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("header [name=csrf_token]")
+      signedOut.hidden = Boolean(token)
+      if (!token) {
+        signedOut.scrollIntoView({ block: "nearest" })
+        return false
+      }
+      for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token.value
+      fresh = Date.now()
+      return true
+    } catch {
+      sayLost(banner.dataset.unsent)
+      ask()
+      return false
+    }
+  }
+
   const busy = (form, is) => {
     form.toggleAttribute("data-sent", is)
     if (is) form.setAttribute("aria-busy", "true")
@@ -81,6 +104,11 @@
       sayLost(banner.dataset.unsent)
       banner.scrollIntoView({ block: "nearest" })
       ask()
+      return
+    }
+    if (form.method === "post" && signedOut && Date.now() - fresh > FRESH_FOR_MS) {
+      event.preventDefault()
+      renewed().then((yes) => { if (yes) form.requestSubmit(event.submitter) })
       return
     }
     unsaved.delete(form)

@@ -183,7 +183,7 @@ class Timeline {
     const series = panel.heat ? [{ show: true }] : panel.series.map((one) => this.series(one))
     const more = {
       scales: { y: { range } }, series,
-      axis: panel.heat ? { splits: () => panel.heat.map((_, row) => row + 0.5), values: (_, splits) => splits.map((at) => Math.floor(at) % 2 ? "" : `${Math.floor(at) + 1}`) } : {},
+      axis: panel.heat ? { splits: () => panel.heat.map((_, row) => row + 0.5), values: (_, splits) => splits.map((at) => Math.floor(at) % 2 ? "" : `${Math.floor(at)}`) } : {},
       draw: (plot) => this.before(plot, panel),
     }
     const plot = new uPlot(this.options(panel, PANEL_PX, more), [this.told.x, ...columns], figure)

@@ -40,10 +40,23 @@ if (form) {
     }
     return shown
   }
+  // The flow of a pattern over the day: that of its steps, each until the next; NaN without steps from midnight on.
+  const meanOfSteps = () => {
+    const steps = [...form.querySelectorAll("input[type=time]")]
+      .map(({ name, value }) => ({ minute: 60 * value.slice(0, 2) + Number(value.slice(3, 5)), flow: typed(name.replace("from", "ml_per_day")), value }))
+      .filter(({ value, flow }) => value !== "" && !Number.isNaN(flow))
+    if (!steps.length || steps[0].minute !== 0) return NaN
+    return steps.reduce((sum, { minute, flow }, row) => sum + flow * ((steps[row + 1]?.minute ?? 1440) - minute), 0) / 1440
+  }
+  const sayMean = () => {
+    const shown = document.getElementById("pattern-mean")
+    if (shown) shown.textContent = Number.isNaN(meanOfSteps()) ? "" : shown.dataset.mean.replace("{ml}", Number(meanOfSteps().toFixed(4)))
+  }
   const lasts = (field, bolus, most) => {
     const shown = document.getElementById(`${field}-lasts`)
     if (!shown) return
-    const flow = typed(field) + ((typed(bolus) || 0) * (most ? typed(most) || 0 : 0))
+    const mean = most ? meanOfSteps() : NaN
+    const flow = (Number.isNaN(mean) ? typed(field) : mean) + ((typed(bolus) || 0) * (most ? typed(most) || 0 : 0))
     const days = typed("filled_ml") / flow
     shown.textContent = Number.isFinite(days) && days > 0 ? shown.dataset.lasts.replace("{days}", days < 10 ? days.toFixed(1) : Math.round(days)) : ""
   }
@@ -54,6 +67,7 @@ if (form) {
     if (!Number.isNaN(given.expected)) reading.replaceChildren(...compare())
     lasts("flow_ml_per_day", "bolus_ml", "max_boluses_per_day")
     lasts("programmed_flow_ml_per_day")
+    sayMean()
     if (changed()) document.getElementById("bridge").open = true
   }
   form.addEventListener("input", update)

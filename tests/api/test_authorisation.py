@@ -214,7 +214,9 @@ def test_a_role_gets_through_exactly_where_the_table_allows_it(app: Flask, role:
 # What this walk cannot find though it is the clinic's: gone by a cell before it, or another person's.
 NOT_THERE = {
     "POST /escalation/shifts/<uuid:public_id>/remove",
+    "POST /fills/<uuid:public_id>/call-off",
     "POST /worklist/views/<uuid:public_id>/first",
+    "POST /worklist/views/<uuid:public_id>/query",
     "POST /worklist/views/<uuid:public_id>/delete",
 }
 

@@ -326,6 +326,8 @@ def test_story_5_a_change_of_pain_and_what_may_have_caused_it(
         expect(page.locator(".cause")).to_contain_text("Device unlikely.")
         page.goto("/alerts")
         quiet.get_by_role("link", name="Quiet, Ada").click()
+        expect(page.locator(".timeline .u-over").first).to_be_visible()
+        page.get_by_text("Plain charts, with tables").click()
         page.get_by_text("Pain as a table").click()
         expect(page.locator("figure.pain").get_by_text("no data").first).to_be_visible()
         expect(page.get_by_text("improved")).to_have_count(0)

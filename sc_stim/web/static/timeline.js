@@ -18,7 +18,8 @@ if (place) start(place).catch((error) => {
 async function start(place) {
   const told = await ask(place.dataset.timeline)
   place.querySelector("[role=status]").remove()
-  document.querySelector("details.plain-charts")?.removeAttribute("open")
+  // Not what somebody opened meanwhile.
+  document.querySelector("details.plain-charts:not(:has(details[open]))")?.removeAttribute("open")
   const line = new Timeline(place, told)
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => line.draw())
   addEventListener("resize", () => line.resize())

@@ -17,6 +17,7 @@ from sc_stim.models import (
     Alert,
     ApiToken,
     Appointment,
+    BrokerLogin,
     CalendarFeed,
     CareTask,
     Clinic,
@@ -290,6 +291,14 @@ def create_outreach(*, recall: Recall, device: Device, **values: Any) -> RecallO
     return _save(
         RecallOutreach, values, clinic_id=recall.clinic_id, recall_id=recall.id, device_id=device.id,
         match="matched", line=1, missing=[], opened_at=AT, changed_at=AT,
+    )  # fmt: skip
+
+
+def create_broker_login(*, device: Device, **values: Any) -> BrokerLogin:
+    """A login that nobody knows the password of."""
+    return _save(
+        BrokerLogin, values, username=str(device.public_id), device_id=device.id, role="device",
+        password_hash="none", salt="none", iterations=1, issued_at=AT,
     )  # fmt: skip
 
 

@@ -4,20 +4,22 @@ import datetime as dt
 import uuid
 from typing import Any, Final
 
-from flask import g, url_for
+from flask import abort, g, url_for
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from sc_stim import clock
 from sc_stim.access import in_clinic, requires
-from sc_stim.api.http import Resource, audit, find_or_404, find_to_edit
+from sc_stim.api.http import NO_ROW, Resource, audit, find_or_404, find_to_edit
 from sc_stim.api.paging import page, page_of
 from sc_stim.api.schemas_devices import (
     DeviceChangeSchema,
     DeviceQuerySchema,
     DeviceSchema,
     NewDeviceSchema,
+    NewReplacementSchema,
     RegisteredDeviceSchema,
+    ReplacementSchema,
 )
 from sc_stim.api.schemas_shared import seen, sees_patients
 from sc_stim.extensions import db
@@ -25,7 +27,7 @@ from sc_stim.failures import Invalid
 from sc_stim.guard import actor
 from sc_stim.models import Device, DeviceState, Patient, scope
 from sc_stim.models.device import STATUS
-from sc_stim.workflows import provisioning, registry
+from sc_stim.workflows import provisioning, registry, replacing
 
 devices = Resource("devices", __name__, "Pumps and stimulators.")
 
@@ -84,6 +86,27 @@ def change_device(changes: dict[str, Any], device_id: uuid.UUID) -> Device:
     leads = changes.pop("leads", None)
     registry.change_device(db.session, actor(), device, changes, leads, at=clock.now())
     return device
+
+
+@devices.post("/devices/<uuid:device_id>/replacement")
+@requires("devices.write")
+@devices.arguments(NewReplacementSchema)
+@devices.response(200, ReplacementSchema)
+def replace_device(new: dict[str, Any], device_id: uuid.UUID) -> dict[str, Any]:
+    """Explant a device and implant another one that day in the same patient, in one act.
+
+    The new one begins without prescription and fills. Booked refills of an old pump are called off.
+    """
+    old = _lock(device_id) or abort(404, NO_ROW)
+    successor = _lock(new.pop("device_id"))
+    if successor is None:
+        raise Invalid("device_id", "there is no such device here")
+    visits = replacing.replace_device(db.session, actor(), old, successor, **new, at=clock.now())
+    return {"explanted": old, "implanted": successor, "visits_called_off": len(visits)}
+
+
+def _lock(public_id: uuid.UUID) -> Device | None:
+    return scope.find(db.session, Device, g.user.clinic_id, public_id, lock=True)
 
 
 def _selected(statement: Select[Any], query: dict[str, Any]) -> Select[Any]:

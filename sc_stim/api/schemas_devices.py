@@ -14,7 +14,7 @@ from sc_stim.api.schemas_shared import (
     WindowQuery,
     WithWarnings,
 )
-from sc_stim.models.device import VERTEBRAL_LEVEL
+from sc_stim.models.device import EXPLANTATION_REASONS, VERTEBRAL_LEVEL
 from sc_stim.workflows.commanding import KINDS as COMMANDS
 
 LEVEL: Final = validate.Regexp(rf"^{VERTEBRAL_LEVEL}$(?!\n)", error="Not a vertebral level, as T10.")
@@ -39,6 +39,8 @@ class DeviceChangeSchema(Schema):
     firmware = Text(40, allow_none=True)
     implanted_on = EnteredDay(allow_none=True)
     explanted_on = EnteredDay(allow_none=True)
+    explantation_reason = fields.String(allow_none=True, validate=one_of(*EXPLANTATION_REASONS))
+    explantation_note = Note()
     report_interval_s = Whole(
         0, LARGEST_INTERVAL_S, metadata={"description": "How often it reports by itself; 0: it never does."}
     )
@@ -120,6 +122,8 @@ class DeviceSchema(Schema):
     firmware = fields.String(required=True, allow_none=True)
     implanted_on = Day(required=True, allow_none=True)
     explanted_on = Day(required=True, allow_none=True)
+    explantation_reason = fields.String(required=True, allow_none=True)
+    explantation_note = Note(required=True)
     report_interval_s = fields.Integer(required=True)
     leads = fields.List(fields.Nested(LeadSchema), required=True)
     reservoir_ml = fields.Float(required=True, allow_none=True)
@@ -135,6 +139,33 @@ class DeviceSchema(Schema):
 
 class RegisteredDeviceSchema(WithWarnings, DeviceSchema):
     """A device as it was registered, and what to look at."""
+
+
+class NewReplacementSchema(Schema):
+    device_id = fields.UUID(
+        required=True,
+        metadata={"description": "What goes in: a registered device of this kind, nobody's yet."},
+    )
+    explanted_on = EnteredDay(
+        required=True, metadata={"description": "The day the one came out and the other went in."}
+    )
+    explantation_reason = fields.String(required=True, validate=one_of(*EXPLANTATION_REASONS))
+    explantation_note = Note()
+    parts_stay = Flag(
+        required=True,
+        metadata={
+            "description": "The leads, or the catheter, stay in the patient: the new device takes their record over "
+            "where it has none of its own."
+        },
+    )
+
+
+class ReplacementSchema(Schema):
+    explanted = fields.Nested(DeviceSchema, required=True)
+    implanted = fields.Nested(DeviceSchema, required=True)
+    visits_called_off = fields.Integer(
+        required=True, metadata={"description": "Booked refills of the old pump. Nobody tells the patient."}
+    )
 
 
 class DeviceQuerySchema(PageQuery):

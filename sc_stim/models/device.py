@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from sc_stim.models.telemetry import DeviceState
 
 VERTEBRAL_LEVEL: Final = r"[CTLS][0-9]{1,2}"  # of the tip of a lead or a catheter
+# Why a device came out.
+EXPLANTATION_REASONS: Final = (
+    "end_of_service", "malfunction", "recall", "infection", "no_benefit", "patient_wish", "newer_model", "other",
+)  # fmt: skip
 
 
 class Device(Versioned, db.Model):
@@ -68,6 +72,8 @@ class Device(Versioned, db.Model):
     firmware: Mapped[str | None] = mapped_column(String(40))
     implanted_on: Mapped[dt.date | None]
     explanted_on: Mapped[dt.date | None]
+    explantation_reason: Mapped[str | None] = mapped_column(String(20))  # one of EXPLANTATION_REASONS
+    explantation_note: Mapped[str | None] = mapped_column(Text, info=PHI)
     report_interval_s: Mapped[int]
     # pumps only
     reservoir_ml: Mapped[float | None]
@@ -80,6 +86,7 @@ class Device(Versioned, db.Model):
 
     patient: Mapped[Patient | None] = relationship(back_populates="devices")
     state: Mapped["DeviceState | None"] = relationship(viewonly=True)
+    login: Mapped["BrokerLogin | None"] = relationship(viewonly=True)
     leads: Mapped[list["Lead"]] = relationship(order_by="Lead.position", cascade="all, delete-orphan")
 
     @hybrid_property
@@ -91,6 +98,11 @@ class Device(Versioned, db.Model):
     @classmethod
     def _in_use_sql(cls) -> ColumnElement[bool]:
         return cls.explanted_on.is_(None) & (cls.implanted_on.is_not(None) | cls.patient_id.is_not(None))
+
+    @property
+    def cut_off_at(self) -> dt.datetime | None:
+        """Since when it cannot report, because somebody ended its login. None: not so, or it is out anyway."""
+        return self.login.revoked_at if self.login and self.explanted_on is None else None
 
     @property
     def status(self) -> str:

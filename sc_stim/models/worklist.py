@@ -211,6 +211,7 @@ def silent_devices(
         .outerjoin(Patient, Patient.id == Device.patient_id)
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
         .outerjoin(Alert, about_silence)
+        .options(joinedload(Device.login))
         .where(Device.in_use, is_silent(at), *sought.where())
         .order_by(DeviceState.measured_at.is_not(None), _known_at(), Device.id)
     )

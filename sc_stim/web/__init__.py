@@ -32,6 +32,7 @@ from sc_stim.web import (  # noqa: F401  (importing them declares their views)
     record_files,
     reference,
     refill_visit,
+    replacement,
     reports,
     reviews,
     saved_views,

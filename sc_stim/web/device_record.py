@@ -3,26 +3,24 @@
 import datetime as dt
 import re
 import uuid
-from collections.abc import Iterable
 from typing import Any, Final
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from sc_stim.access import requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.i18n import _, _lazy
-from sc_stim.models import Appointment, Device, Lead
-from sc_stim.models.appointment import BOOKED
+from sc_stim.models import Device
 from sc_stim.models.device import VERTEBRAL_LEVEL
-from sc_stim.web import dates, editing, leads, page, words
+from sc_stim.web import editing, leads, page, words
 from sc_stim.web.blueprint import pages
 from sc_stim.web.device import find_device
 from sc_stim.web.forms import Form
 from sc_stim.web.provision import LONGEST_INTERVAL_S, named_patient
-from sc_stim.workflows import registry
+from sc_stim.web.replacement import say_called_off
+from sc_stim.workflows import registry, replacing
 from sc_stim.workflows.refusals import FieldRefused
 
 # field -> its label, in the order of the form
@@ -30,6 +28,8 @@ NAMES: Final = {
     "mrn": _lazy("Record number of the patient"),
     "implanted_on": _lazy("Day of implantation"),
     "explanted_on": _lazy("Day of explantation"),
+    "explantation_reason": _lazy("Why it came out"),
+    "explantation_note": _lazy("Remark on the explantation"),
     "leads": _lazy("Leads"),
     "reservoir_ml": _lazy("Reservoir"),
     "low_reservoir_alarm_ml": _lazy("Low-reservoir alarm"),
@@ -64,19 +64,17 @@ def show(public_id: uuid.UUID) -> str:
 def change(public_id: uuid.UUID) -> ResponseReturnValue:
     """Only who sees patients says whose it is."""
     device, form = find_device(public_id, lock=True), Form(request.form)
-    in_use, typed = device.in_use, _typed(device)
+    typed, booked = _typed(device), replacing.booked_visits(db.session(), device)
     values = _values(device, form)
     editing.refuse_stale(form, device.version, {name: (str(NAMES[name]), typed[name]) for name in typed})
     new_leads = None if form["leads"] == typed.get("leads", "") else leads.read(form) or []
     if not form.errors:
         try:
-            registry.change_device(
-                db.session(), actor(), device, values, _same_but(device.leads, new_leads), at=page.at()
-            )
+            registry.change_device(db.session(), actor(), device, values, new_leads, at=page.at())
             db.session.commit()
             flash(_("The record of the device is changed."), "done")
-            if in_use and not device.in_use:
-                _say_what_is_left(device)
+            if not device.in_use:
+                say_called_off(booked)
             return redirect(url_for("web.device", public_id=public_id), 303)
         except FieldRefused as refused:
             db.session.rollback()
@@ -96,13 +94,13 @@ def _shown(device: Device, form: Form | None) -> str:
 
 def _typed(device: Device) -> dict[str, str]:
     """The fields of this device that this person may change, each as the form holds it."""
-    fields = [name for name in NAMES if name != "mrn" and _belongs(name, device)]
-    typed = {name: _text(getattr(device, name)) for name in fields if name != "leads"}
-    if "leads" in fields:
-        typed["leads"] = leads.typed(device.leads)
-    if page.may("patients.read"):
-        typed["mrn"] = device.patient.mrn if device.patient else ""
-    return {name: typed[name] for name in NAMES if name in typed}
+    hidden = () if page.may("patients.read") else ("mrn", "explantation_note")
+    fields = [name for name in NAMES if name not in hidden and _belongs(name, device)]
+    other = {
+        "mrn": device.patient.mrn if device.patient else "",
+        "leads": leads.typed(device.leads),
+    }
+    return {name: other[name] if name in other else _text(getattr(device, name)) for name in fields}
 
 
 def _belongs(name: str, device: Device) -> bool:
@@ -122,6 +120,9 @@ def _values(device: Device, form: Form) -> dict[str, Any]:
     values: dict[str, Any] = {
         "implanted_on": form.day("implanted_on", NAMES["implanted_on"]),
         "explanted_on": form.day("explanted_on", NAMES["explanted_on"]),
+        "explantation_reason": form.choice(
+            "explantation_reason", NAMES["explantation_reason"], words.EXPLANTATION, needed=False
+        ),
         "firmware": form.text("firmware", NAMES["firmware"], most=40),
         "report_interval_s": form.whole(
             "report_interval_s", NAMES["report_interval_s"], least=0, most=LONGEST_INTERVAL_S, needed=True
@@ -129,6 +130,7 @@ def _values(device: Device, form: Form) -> dict[str, Any]:
     }
     if page.may("patients.read"):
         values["patient"] = named_patient(form)
+        values["explantation_note"] = form.text("explantation_note", NAMES["explantation_note"])
     if device.kind == "pump":
         for name, (unit, least, most) in PUMP_FIGURES.items():
             needed = name == "reservoir_ml" and device.reservoir_ml is not None
@@ -138,23 +140,6 @@ def _values(device: Device, form: Form) -> dict[str, Any]:
         if level and not re.fullmatch(VERTEBRAL_LEVEL, level):
             form.refuse("catheter_tip_level", _("Not a vertebral level, as T10."))
     return values
-
-
-def _same_but(old: Iterable[Lead], new: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """What the form does not show of a lead stays."""
-    kept = [{"model": lead.model, "serial": lead.serial} for lead in old]
-    return (
-        None if new is None else [(kept[at] if at < len(kept) else {}) | lead for at, lead in enumerate(new)]
-    )
-
-
-def _say_what_is_left(device: Device) -> None:
-    booked = select(Appointment.starts_at).where(
-        Appointment.device_id == device.id, Appointment.state == BOOKED
-    )
-    for starts_at in db.session.scalars(booked):
-        at = dates.moment(starts_at, page.zone(), page.country())
-        flash(_("A refill is still booked, %(at)s: cancel it in the calendar.", at=at), "refused")
 
 
 def _in_words(reason: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import abort, request
 from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from sc_stim.access import in_clinic, requires
@@ -38,6 +39,7 @@ CHOICES: Final = {
 CSV_HEADER: Final = (
     "device", "kind", "manufacturer", "model", "serial", "firmware", "status", "assigned", "silent", "last_contact",
     "clock_error_s", "records_missing", "unknown_fields",
+    "implanted_on", "explanted_on", "explantation_reason", "cut_off_at",
 )  # fmt: skip
 
 _FIRMWARE: Final = func.coalesce(
@@ -101,6 +103,7 @@ class Line:
             str(device.public_id), device.kind, device.manufacturer, device.model, device.serial, self.firmware,
             device.status, "no" if device.patient_id is None else "yes", "yes" if self.silent else "no",
             state and state.heard_at, state and state.clock_error_s, self.missing, state.unknown_fields if state else 0,
+            device.implanted_on, device.explanted_on, device.explantation_reason, device.cut_off_at,
         )  # fmt: skip
 
 
@@ -149,6 +152,7 @@ def _selected(wanted: Wanted) -> Select[Any]:
     """(Device, DeviceState or None, whether it is late) in the order of registration."""
     silent = is_silent(page.at())
     statement = select(Device, DeviceState, silent).outerjoin(DeviceState, DeviceState.device_id == Device.id)
+    statement = statement.options(joinedload(Device.login))
     statement = in_clinic(statement, Device, actor().clinic_id).order_by(Device.public_id)
     nobodys = (Device.patient_id.is_(None), Device.explanted_on.is_(None))
     conditions = {"all": (), "silent": (silent, Device.in_use), "unassigned": nobodys, **STATUS}[wanted.show]

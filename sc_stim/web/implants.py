@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from sc_stim.models import Device, DeviceSetting, DeviceState, Fill, Forecast, Patient
 from sc_stim.models.device import fills_of, settings_of
@@ -46,7 +46,7 @@ def implants_of(session: Session, patient: Patient, at: dt.datetime) -> list[Imp
         .outerjoin(DeviceState, DeviceState.device_id == Device.id)
         .outerjoin(Forecast, Forecast.device_id == Device.id)
         .where(Device.patient_id == patient.id)
-        .options(selectinload(Device.leads))
+        .options(selectinload(Device.leads), joinedload(Device.login))
         .order_by(Device.explanted_on.is_not(None), Device.implanted_on, Device.id)
     )
     rows = session.execute(statement).all()

@@ -15,7 +15,7 @@ from sc_stim.devices.udi import InvalidUdi, Udi, parse_udi
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.i18n import _, _lazy
-from sc_stim.models import Patient
+from sc_stim.models import Device, Patient
 from sc_stim.models.scope import find
 from sc_stim.web import leads, page, words
 from sc_stim.web.blueprint import pages
@@ -57,12 +57,12 @@ class Label:
 @pages.get("/devices/new", endpoint="new_device")
 @requires("devices.write")
 def show() -> str:
-    """`?patient=` is whose it will be; only who sees patients may say so."""
+    """`?patient=` is whose it will be; only who sees patients may say so. `?replaces=` is the device it will follow."""
     public_id = request.args.get("patient", type=uuid.UUID)
     patient: Patient | None = None
     if public_id and page.may("patients.read"):
         patient = find(db.session, Patient, actor().clinic_id, public_id)
-    return page.render("provision.html", form=None, mrn=patient.mrn if patient else "")
+    return page.render("provision.html", form=None, mrn=patient.mrn if patient else "", replaced=_replaced())
 
 
 @pages.post("/devices/new", endpoint="read_label")
@@ -72,7 +72,7 @@ def read_label() -> Answer:
     form = Form(request.form)
     label = _label(form)
     if form.errors:
-        return page.render("provision.html", form=form, mrn="", typed=label.shown), 422
+        return page.render("provision.html", form=form, mrn="", typed=label.shown, replaced=_replaced()), 422
     return _check(label, None)
 
 
@@ -98,7 +98,15 @@ def register() -> Answer:
     flash(_("The device is registered. It can send nothing until it has a login."), "done")
     for caution in cautions:
         flash(_("Look at this: %(message)s.", message=caution.message), "refused")
+    if replaced := _replaced():
+        return redirect(url_for("web.replacement", public_id=replaced.public_id, by=device.public_id), 303)
     return redirect(url_for("web.device", public_id=device.public_id), 303)
+
+
+def _replaced() -> Device | None:
+    """The device whose place this one will take, where it is registered for that."""
+    public_id = request.values.get("replaces", type=uuid.UUID)
+    return find(db.session, Device, actor().clinic_id, public_id) if public_id else None
 
 
 def _label(form: Form) -> Label:
@@ -148,7 +156,7 @@ def _check(label: Label, form: Form | None) -> str:
         (model.name, f"{model.manufacturer} {model.name}, {words.plain(model.kind).lower()}")
         for model in models()
     ]
-    shown = page.render("provision_check.html", form=form, label=label, models=choices)
+    shown = page.render("provision_check.html", form=form, label=label, models=choices, replaced=_replaced())
     if label.patient:
         seen = {"patients": [str(label.patient.public_id)]}
         audit.record(db.session(), actor(), "device.prepare", detail=seen, at=page.at())

@@ -277,6 +277,18 @@ DEVICE_STATUS: Final = {
     "explanted": _lazy("Explanted"),
 }
 
+# Why a device came out.
+EXPLANTATION: Final = {
+    "end_of_service": _lazy("Battery at its end"),
+    "malfunction": _lazy("It failed"),
+    "recall": _lazy("Recall"),
+    "infection": _lazy("Infection"),
+    "no_benefit": _lazy("It helped no more"),
+    "patient_wish": _lazy("The patient's wish"),
+    "newer_model": _lazy("A newer model"),
+    "other": _lazy("Another reason"),
+}
+
 # What people may ask a device for: (name, what it does).
 COMMAND: Final = {
     "interrogate": (_lazy("Report now"), _lazy("Asks the device for its newest data.")),

@@ -73,7 +73,7 @@ def _without_forecast(row: Any) -> Sequence[Any]:
 
 def _silent(row: Any) -> Sequence[Any]:
     state = row.DeviceState
-    return (*_who(row), *_device(row.Device), state.measured_at if state else None)
+    return (*_who(row), *_device(row.Device), state.measured_at if state else None, row.Device.cut_off_at)
 
 
 def _task(row: Any) -> Sequence[Any]:
@@ -99,7 +99,7 @@ FILES: Final[dict[str, tuple[Sequence[str], Cells]]] = {
     "reviews": ((*DEVICE, "due_on", "last_reviewed_on"), _review),
     "visits": ((*DEVICE, "filled_at", "to_do"), _visit),
     "without-forecast": ((*DEVICE, "what_to_do", "reservoir_ml"), _without_forecast),
-    "silent": ((*DEVICE, "newest_data_at"), _silent),
+    "silent": ((*DEVICE, "newest_data_at", "cut_off_at"), _silent),
     "tasks": ((*DEVICE, "task", "due_at"), _task),
     "recalls": (("recall", "reference", "class", "devices_left"), _recall),
 }  # fmt: skip

@@ -205,6 +205,9 @@ def _check_device(device: Device, patient: Patient | None, at: dt.datetime) -> N
             raise FieldRefused(name, "lies in the future")
     if device.explanted_on and (device.implanted_on is None or device.explanted_on < device.implanted_on):
         raise FieldRefused("explanted_on", "must not lie before implanted_on, which has to be given")
+    for name in ("explantation_reason", "explantation_note"):
+        if getattr(device, name) is not None and device.explanted_on is None:
+            raise FieldRefused(name, "is of an explantation: give its day, explanted_on, too")
     if device.implanted_on and patient is None:
         raise FieldRefused("patient", "say in whom the device is implanted")
     foreign = [name for name in PUMP_FIELDS if getattr(device, name) is not None]

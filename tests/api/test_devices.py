@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from sc_stim.models import Device
+from sc_stim.models.base import new_public_id
 from tests.apps import As, both_databases, read
 from tests.builders import (
     AT,
@@ -18,6 +19,7 @@ from tests.builders import (
     create_pump,
     create_stimulator,
     create_user,
+    put_on_shelf,
 )
 from tests.trail import actions_on, entries, owed
 
@@ -130,6 +132,71 @@ def test_a_clinician_gives_a_device_to_a_patient_and_explants_it(app: Flask, api
     assert caller.get(f"/patients/{patient.public_id}").json["devices"][0]["status"] == "explanted"
     assert actions_on(patient) == ["device.change", "device.change", "device.change", "patient.view"]
     assert entries("device.change")[2].detail["changed"] == {"explanted_on": [None, "2026-11-22"]}
+
+
+@both_databases
+def test_a_device_is_replaced_in_one_act(app: Flask, api: As) -> None:
+    old = create_stimulator()
+    old.leads[0].serial = "L-1"
+    new = put_on_shelf(create_stimulator(clinic=old.patient.clinic, leads=[]))
+    engineer = api(create_user(clinic=old.patient.clinic, role="engineer"))
+    body = {
+        "device_id": str(new.public_id), "explanted_on": "2026-11-20", "explantation_reason": "recall",
+        "explantation_note": "Could not leave MRI mode.", "parts_stay": True,
+    }  # fmt: skip
+    address = f"/devices/{old.public_id}/replacement"
+    done = engineer.post(address, body, **{"Idempotency-Key": "r1"})
+    assert done.status_code == 200, done.text
+    out, implanted = done.json["explanted"], done.json["implanted"]
+    assert (out["status"], out["explantation_reason"], out["explantation_note"]) == (
+        "explanted", "recall", None,
+    )  # fmt: skip
+    assert (implanted["status"], implanted["implanted_on"]) == ("implanted", "2026-11-20")
+    assert [lead["serial"] for lead in implanted["leads"]] == ["L-1", None]
+    assert (implanted["patient"], done.json["visits_called_off"]) == (None, 0)
+    assert engineer.post(address, body, **{"Idempotency-Key": "r1"}).json == done.json
+    assert engineer.post(address, body).status_code == 409
+    assert actions_on(old.patient) == ["device.change", "device.change", "device.replace"]
+    assert entries("device.change")[0].detail["changed"] == {
+        "explanted_on": [None, "2026-11-20"], "explantation_reason": [None, "recall"], "explantation_note": None,
+    }  # fmt: skip
+    assert {("recall", old.id), ("recall", new.id), ("device", old.id), ("device", new.id)} <= owed()
+    seen = api(create_user(clinic=old.patient.clinic)).get(f"/devices/{old.public_id}").json
+    assert seen["explantation_note"] == "Could not leave MRI mode."
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"device_id": str(new_public_id())}, "device_id"),
+        ({"explanted_on": "2026-03-01"}, "explanted_on"),
+        ({"explanted_on": "2026-11-25"}, "explanted_on"),
+        ({"explantation_reason": "fashion"}, "explantation_reason"),
+        ({"parts_stay": "yes"}, "parts_stay"),
+    ],
+)
+def test_a_replacement_that_cannot_be_changes_nothing(
+    app: Flask, api: As, changes: dict[str, Any], field: str
+) -> None:
+    old = create_pump()
+    new = put_on_shelf(create_pump(clinic=old.patient.clinic))
+    body = {"device_id": str(new.public_id), "explanted_on": "2026-11-20", "parts_stay": False}
+    body |= {"explantation_reason": "other"} | changes
+    caller = api(create_user(clinic=old.patient.clinic))
+    answer = caller.post(f"/devices/{old.public_id}/replacement", body)
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, field)
+    assert [caller.get(f"/devices/{one.public_id}").json["status"] for one in (old, new)] == [
+        "implanted", "registered",
+    ]  # fmt: skip
+
+
+def test_a_reason_belongs_to_an_explantation(app: Flask, api: As) -> None:
+    pump = create_pump()
+    caller, address = api(create_user(clinic=pump.patient.clinic)), f"/devices/{pump.public_id}"
+    refused = caller.patch(address, {"explantation_reason": "infection"})
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "explantation_reason")
+    given = {"explanted_on": "2026-11-20", "explantation_reason": "infection"}
+    assert caller.patch(address, given).json["explantation_reason"] == "infection"
 
 
 def test_every_change_of_leads_makes_a_new_version(app: Flask, api: As) -> None:

@@ -110,6 +110,29 @@ def test_a_nurse_plans_a_scan_and_closes_the_check_after_it(
 
 
 @every_screen
+def test_a_device_is_replaced_by_one_from_the_shelf(
+    page: Page, scene: Scene, request: pytest.FixtureRequest
+) -> None:
+    pump = next(device for device in scene.patient.devices if device.kind == "pump")
+    builders.put_on_shelf(builders.create_pump(clinic=scene.clinic, serial="SHELF-2"))
+    builders.create_appointment(pump=pump)
+    clinician = builders.create_user(clinic=scene.clinic, role="clinician")
+    db.session.commit()
+    sign_in(page, clinician)
+    page.goto(f"/devices/{pump.public_id}")
+    page.get_by_role("link", name="Replace it").click()
+    page.get_by_label("New device").select_option(label="Example Medical Example Pump, SHELF-2")
+    page.get_by_label("Day of the replacement").fill("2026-11-20")
+    page.get_by_label("Reason").select_option("Battery at its end")
+    page.get_by_label("Catheter").select_option("The catheter stays")
+    look(page, request, "replacement")
+    page.get_by_role("button", name="Replace it").click()
+    expect(page.locator("#main")).to_contain_text("serial SHELF-2")
+    expect(page.get_by_role("status").first).to_contain_text("is out.")
+    look(page, request, "replaced")
+
+
+@every_screen
 def test_a_device_from_the_shelf_is_given_to_a_patient(
     page: Page, scene: Scene, request: pytest.FixtureRequest
 ) -> None:

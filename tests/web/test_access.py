@@ -38,6 +38,7 @@ WHO_MAY = {
     "/devices/new": {"clinician", "engineer"},
     "/devices/{device}": CARE | {"engineer"},
     "/devices/{device}/edit": {"clinician", "engineer"},
+    "/devices/{device}/replace": {"clinician", "engineer"},
     "/quarantine": {"engineer"},
     "/quarantine/{message}": {"engineer"},
     "/tasks": CARE,
@@ -77,7 +78,7 @@ FORMS = (
     | {"/recalls/preview": CARE | {"engineer"}}
     | {"/devices": CARE | {"engineer"}, "/devices/{device}/commands": CARE | {"engineer"}}
     | {"/devices/new": {"clinician", "engineer"}, "/devices/register": {"clinician", "engineer"}}
-    | {"/devices/{device}/edit": {"clinician", "engineer"}}
+    | {f"/devices/{{device}}/{act}": {"clinician", "engineer"} for act in ("edit", "replace")}
     | {f"/devices/{{device}}/{act}": {"engineer"} for act in ("credential", "credential/revoke")}
     | {"/devices/{device}/scans": CARE}
     | {f"/tasks/{{task}}/{act}": CARE for act in ("interrogation", "done")}

@@ -26,8 +26,8 @@ def form_of(device: Device, **typed: str) -> dict[str, str]:
     }  # fmt: skip
     form = {
         "version": str(device.version), "mrn": device.patient.mrn if device.patient else "",
-        "implanted_on": "2026-03-02" if device.implanted_on else "", "explanted_on": "", "firmware": "",
-        "report_interval_s": "3600",
+        "implanted_on": "2026-03-02" if device.implanted_on else "", "explanted_on": "", "explantation_reason": "",
+        "explantation_note": "", "firmware": "", "report_interval_s": "3600",
     }  # fmt: skip
     return form | (pump if device.kind == "pump" else {"leads": "8 T8, 8 T8"}) | typed
 
@@ -52,7 +52,7 @@ def test_a_device_from_the_shelf_is_given_to_a_patient(clinic, clinician, visit)
     assert db.session.query(AuditEntry).filter_by(action="device.change").count() == 1
 
 
-def test_an_explanted_pump_asks_for_the_one_that_follows_and_for_the_booked_visit(clinic, clinician, visit):
+def test_an_explanted_pump_says_why_asks_for_the_one_that_follows_and_whom_to_call(clinic, clinician, visit):
     pump = builders.create_pump(clinic=clinic)
     builders.create_appointment(pump=pump, by=clinician)
     db.session.commit()
@@ -63,8 +63,12 @@ def test_an_explanted_pump_asks_for_the_one_that_follows_and_for_the_booked_visi
     assert early.status_code == 422
     assert "must not lie before day of implantation" in early.text
 
-    page = visitor.done(own, **form_of(pump, explanted_on="2026-06-01"))
-    assert "A refill is still booked" in page.text
+    why = {"explantation_reason": "infection", "explantation_note": "Pocket red for a week."}
+    without = visitor.post(own, **form_of(pump, **why))
+    assert without.status_code == 422 and "give its day, day of explantation, too" in without.text
+    page = visitor.done(own, **form_of(pump, explanted_on="2026-06-01", **why))
+    assert "is called off: tell the patient." in page.text
+    assert "Mon 1 Jun 2026 Infection: Pocket red for a week." in page.texts("dd")
     assert f"/devices/new?patient={pump.patient.public_id}" in page.html
     assert not pump.in_use
 
@@ -73,18 +77,23 @@ def test_an_explanted_pump_asks_for_the_one_that_follows_and_for_the_booked_visi
     assert pump.in_use
 
 
-def test_leads_keep_what_the_form_does_not_show(clinic, clinician, visit):
+def test_leads_are_typed_with_what_their_label_says(clinic, clinician, visit):
     stimulator = builders.create_stimulator(clinic=clinic)
-    stimulator.leads[0].serial = "L-1"
+    stimulator.leads[0].model, stimulator.leads[0].serial = "Octrode, 60 cm", "L-1"
     db.session.commit()
     visitor = visit(clinician)
     own = f"/devices/{stimulator.public_id}/edit"
-    assert 'value="8 T8, 8 T8"' in visitor.page(own).html
+    typed = "8 T8 (Octrode, 60 cm #L-1), 8 T8"
+    assert f'value="{typed}"' in visitor.page(own).html
 
-    visitor.done(own, **form_of(stimulator, leads="8 t7, 16"))
+    for wrong in ("8 th8", "8T8", "8 T8 (Octrode", "0 T8", "8 T8 (#)"):
+        assert visitor.post(own, **form_of(stimulator, leads=wrong)).status_code == 422, wrong
+    visitor.done(own, **form_of(stimulator, leads="8 t7 (Octrode, 60 cm #L-1), 16 ( #L-2 ), 8 (Lamitrode)"))
     db.session.expire_all()
-    found = [(lead.contacts, lead.tip_level, lead.serial) for lead in stimulator.leads]
-    assert found == [(8, "T7", "L-1"), (16, None, None)]
+    assert [(lead.contacts, lead.tip_level, lead.model, lead.serial) for lead in stimulator.leads] == [
+        (8, "T7", "Octrode, 60 cm", "L-1"), (16, None, None, "L-2"), (8, None, "Lamitrode", None),
+    ]  # fmt: skip
+    assert "8 contacts, tip at T7, Octrode, 60 cm, serial L-1" in visitor.page(own.removesuffix("/edit")).text
 
 
 def test_what_somebody_changed_meanwhile_is_not_overwritten_unseen(clinic, clinician, visit):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import flash, redirect, request, url_for
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from werkzeug.wrappers import Response
 
 from sc_stim.access import in_clinic, requires
@@ -31,6 +31,8 @@ NAMES: Final = {
     "udi": "UDI",
     "reservoir_ml": _lazy("Reservoir"),
     "leads": _lazy("Leads"),
+    "expires_on": _lazy("Expires"),
+    "report_interval_s": _lazy("Time between reports"),
     "implanted_on": _lazy("Day of implantation"),
     "mrn": _lazy("Record number"),
 }
@@ -95,9 +97,10 @@ def register() -> Answer:
     if form.errors:
         db.session.rollback()
         return _check(_label(Form(request.form)), form), 422
-    flash(_("The device is registered. It can send nothing until it has a login."), "done")
+    flash(_("The device is registered."), "done")
     for caution in cautions:
-        flash(_("Look at this: %(message)s.", message=caution.message), "refused")
+        field = NAMES.get(caution.field, caution.field)
+        flash(_("%(field)s: %(message)s.", field=field, message=caution.message), "refused")
     if replaced := _replaced():
         return redirect(url_for("web.replacement", public_id=replaced.public_id, by=device.public_id), 303)
     return redirect(url_for("web.device", public_id=device.public_id), 303)
@@ -156,9 +159,38 @@ def _check(label: Label, form: Form | None) -> str:
         (model.name, f"{model.manufacturer} {model.name}, {words.plain(model.kind).lower()}")
         for model in models()
     ]
-    shown = page.render("provision_check.html", form=form, label=label, models=choices, replaced=_replaced())
+    shown = page.render(
+        "provision_check.html",
+        form=form,
+        label=label,
+        models=choices,
+        guessed=_guessed(label),
+        twin=_twin(label, form),
+        replaced=_replaced(),
+    )
     if label.patient:
         seen = {"patients": [str(label.patient.public_id)]}
         audit.record(db.session(), actor(), "device.prepare", detail=seen, at=page.at())
         db.session.commit()
     return shown
+
+
+def _twin(label: Label, form: Form | None) -> Device | None:
+    """This very device, where this clinic has it on record."""
+    serial = (label.read.serial if label.read else None) or (form["serial"] if form else None)
+    same = [Device.udi_device_identifier == label.read.device_identifier] if label.read else []
+    if form:
+        same.append(Device.model == form["model"])
+    return _newest(Device.serial == serial, or_(*same)) if serial and same else None
+
+
+def _guessed(label: Label) -> str:
+    """A device identifier stands for one model: what the newest device with the same one was registered as."""
+    alike = _newest(Device.udi_device_identifier == label.read.device_identifier) if label.read else None
+    return alike.model if alike else ""
+
+
+def _newest(*conditions: ColumnElement[bool]) -> Device | None:
+    statement = in_clinic(select(Device), Device, actor().clinic_id).where(*conditions)
+    found: Device | None = db.session.scalars(statement.order_by(Device.id.desc()).limit(1)).one_or_none()
+    return found

@@ -83,7 +83,7 @@ def test_an_engineer_registers_a_device_and_is_led_to_its_login(engineer):
     assert (device.serial, device.lot, device.expires_on.isoformat()) == ("NGP123456H", "L77", "2029-12-31")
     assert (device.reservoir_ml, device.patient_id, device.status) == (20.0, None, "registered")
     assert page.texts("h1")[0].endswith(PUMP)
-    assert "It can send nothing until it has a login." in page.text
+    assert "It sends nothing until an engineer gives it a login." in page.text
     assert "Issue a login" in page.within("login")
 
 
@@ -95,7 +95,19 @@ def test_a_duplicate_is_refused_in_words(engineer):
 
     page = engineer.submitted("/devices/register", 422, udi=LABEL, model=PUMP, reservoir_ml="20")
     assert "with serial 'NGP123456H' is registered already" in page.within("udi-error")
-    assert len(registered()) == 1
+    [device] = registered()
+    page = engineer.submitted("/devices/new", udi=LABEL)  # and is said as soon as its label is read
+    assert f"It is registered already: {PUMP}, serial NGP123456H" in page.text
+    assert f"/devices/{device.public_id}" in page.html
+
+
+def test_another_device_of_a_known_identifier_is_taken_for_the_same_model(engineer):
+    engineer.done("/devices/register", udi=LABEL, model=PUMP, reservoir_ml="20")
+    page = engineer.submitted("/devices/new", udi=LABEL.replace("NGP123456H", "NGP2"))
+
+    [chosen] = [option for option in page.all("option") if option.get("selected") is not None]
+    assert chosen.get("value") == PUMP
+    assert "registered already" not in page.text
 
 
 @pytest.mark.parametrize(

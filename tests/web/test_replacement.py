@@ -62,11 +62,13 @@ def test_the_page_says_what_follows_and_then_both_records_change_at_once(clinic,
     assert (pump.status, pump.explantation_reason) == ("explanted", "end_of_service")
     assert (new.status, new.patient, new.catheter_tip_level) == ("implanted", pump.patient, "T10")
     assert db.session.scalars(db.select(Appointment.state)).all() == ["cancelled"]
+    assert "the device that follows it" not in clinician.page(f"/devices/{pump.public_id}").text
 
 
 def test_an_engineer_replaces_a_device_without_learning_whose_it_is(clinic, pump, visit):
     new = shelved(clinic)
     builders.create_appointment(pump=pump)
+    builders.create_broker_login(device=pump)
     engineer = visit(builders.create_user(clinic=clinic, role="engineer"))
     own = f"/devices/{pump.public_id}/replace"
 
@@ -76,6 +78,7 @@ def test_an_engineer_replaces_a_device_without_learning_whose_it_is(clinic, pump
     for seen in (page, done):
         assert pump.patient.family_name not in seen.html and "3 Dec" not in seen.html
         assert "ask the nurses to tell the patient" in seen.text
+    assert "its login still works" in engineer.page(f"/devices/{pump.public_id}").text
     db.session.expire_all()
     assert new.patient == pump.patient
 

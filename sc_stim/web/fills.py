@@ -219,7 +219,9 @@ def _page(fill: Fill, pump: Device, form: Form | None) -> str:
         pump=pump,
         form=form,
         names=names_in(sheet.checklist),
-        forecast=refill_visit.forecast_of(db.session(), pump, at) if sheet.is_newest else None,
+        forecast=refill_visit.forecast_of(db.session(), pump, at)
+        if sheet.is_newest and pump.in_use
+        else None,
         unmoved=unmoved,
         date_of=dt.date.fromisoformat,
         drug_rows=visit_form.drug_rows(form or Form({})),

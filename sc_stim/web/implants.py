@@ -15,7 +15,9 @@ from sc_stim.web.charts import Subject
 
 @dataclass(frozen=True)
 class Implant:
-    """`number` counts the patient's devices from 1. `setting` is the prescription in force."""
+    """`number` counts the patient's devices from 1. `setting` is the prescription in force. One that is out has no
+    forecast any more.
+    """
 
     number: int
     device: Device
@@ -57,7 +59,7 @@ def implants_of(session: Session, patient: Patient, at: dt.datetime) -> list[Imp
             number,
             device,
             state,
-            forecast,
+            None if device.explanted_on else forecast,
             bool(silent),
             _in_force(settings[device.id], at),
             fills[device.id],

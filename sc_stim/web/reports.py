@@ -209,8 +209,10 @@ def _write_device(paper: Paper, implant: Implant) -> None:
     device, forecast = implant.device, implant.forecast
     paper.heading(f"{device.kind.capitalize()} {_device(device)}")
     heard = implant.state.heard_at if implant.state else None
+    out = [(_("Explanted"), _explanted(device))] if device.explanted_on else []
     facts = [
         (_("Status"), words.say(words.DEVICE_STATUS, device.status)),
+        *out,
         (_("Implanted"), _day(device.implanted_on)),
         (_("Last contact"), _heard(heard, silent=implant.silent)),
         (_("Prescribed"), _prescribed(implant.setting, device.kind)),
@@ -218,9 +220,10 @@ def _write_device(paper: Paper, implant: Implant) -> None:
     if device.kind == "pump":
         said = forecast.refused if forecast else None
         refill_by = _day(forecast.refill_by) if forecast else None
+        due = words.say(words.REFUSAL, said) if said else refill_by
         facts += [
             (_("In the pump"), drugs_in_words(implant.fills[-1].drugs) if implant.fills else None),
-            (_("Refill by"), words.say(words.REFUSAL, said) if said else refill_by),
+            *([] if device.explanted_on else [(_("Refill by"), due)]),
             (_("Catheter tip"), device.catheter_tip_level),
         ]
     facts += [
@@ -235,6 +238,11 @@ def _write_device(paper: Paper, implant: Implant) -> None:
         for lead in device.leads
     ]
     paper.facts(facts)
+
+
+def _explanted(device: Device) -> str:
+    why = words.say(words.EXPLANTATION, device.explantation_reason) if device.explantation_reason else None
+    return ": ".join(filter(None, [_day(device.explanted_on), why]))
 
 
 def _write_alerts(paper: Paper, alerts: Sequence[Alert]) -> None:

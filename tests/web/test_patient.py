@@ -249,16 +249,17 @@ def test_the_prescription_in_force_is_shown_not_one_to_come(nurse, patient, visi
 
 
 def test_a_device_that_was_taken_out_is_last_and_no_longer_silent(nurse, patient, visit):
-    builders.create_pump(
-        patient=patient, model="Old", explanted_on=AT.date() - 400 * DAY, created_at=AT - 900 * DAY
-    )
+    out = {"explanted_on": AT.date() - 400 * DAY, "explantation_reason": "recall"}
+    old = builders.create_pump(patient=patient, model="Old", created_at=AT - 900 * DAY, **out)
+    create_forecast(pump=old, days=5)
     builders.create_stimulator(patient=patient, model="New", created_at=AT - 9 * DAY)
 
     page = visit(nurse).page(f"/patients/{patient.public_id}")
 
     assert [heading.rpartition(" ")[2] for heading in page.texts("h3")] == ["New", "Old"]
     assert page.texts("dd").count("never silent") == 1
-    assert "Explanted Sun 19 Oct 2025" in page.texts("dd")
+    assert "Explanted Sun 19 Oct 2025: Recall" in page.texts("dd")
+    assert "Refill by" not in page.texts("dt")  # it needs none any more
     assert "Reservoir" not in page.texts("strong")  # nothing of it in these days
 
 

@@ -41,6 +41,13 @@ class DeviceChangeSchema(Schema):
     explanted_on = EnteredDay(allow_none=True)
     explantation_reason = fields.String(allow_none=True, validate=one_of(*EXPLANTATION_REASONS))
     explantation_note = Note()
+    mri_note = Text(
+        500,
+        allow_none=True,
+        metadata={
+            "description": "What holds for an MRI of this implant beyond the rule of its model, as its card says."
+        },
+    )
     report_interval_s = Whole(
         0, LARGEST_INTERVAL_S, metadata={"description": "How often it reports by itself; 0: it never does."}
     )
@@ -124,6 +131,7 @@ class DeviceSchema(Schema):
     explanted_on = Day(required=True, allow_none=True)
     explantation_reason = fields.String(required=True, allow_none=True)
     explantation_note = Note(required=True)
+    mri_note = fields.String(required=True, allow_none=True)
     report_interval_s = fields.Integer(required=True)
     leads = fields.List(fields.Nested(LeadSchema), required=True)
     reservoir_ml = fields.Float(required=True, allow_none=True)

@@ -74,6 +74,9 @@ class Device(Versioned, db.Model):
     explanted_on: Mapped[dt.date | None]
     explantation_reason: Mapped[str | None] = mapped_column(String(20))  # one of EXPLANTATION_REASONS
     explantation_note: Mapped[str | None] = mapped_column(Text, info=PHI)
+    mri_note: Mapped[str | None] = mapped_column(
+        String(500)
+    )  # what its card says beyond the rule of its model
     report_interval_s: Mapped[int]
     # pumps only
     reservoir_ml: Mapped[float | None]

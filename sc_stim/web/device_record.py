@@ -38,6 +38,7 @@ NAMES: Final = {
     "catheter_volume_ml": _lazy("Volume of the catheter"),
     "end_of_service_on": _lazy("End of service"),
     "firmware": _lazy("Firmware"),
+    "mri_note": _lazy("MRI of this implant"),
     "report_interval_s": _lazy("Time between reports"),
 }
 # field of a pump -> unit, least, most
@@ -124,6 +125,7 @@ def _values(device: Device, form: Form) -> dict[str, Any]:
             "explantation_reason", NAMES["explantation_reason"], words.EXPLANTATION, needed=False
         ),
         "firmware": form.text("firmware", NAMES["firmware"], most=40),
+        "mri_note": form.text("mri_note", NAMES["mri_note"], most=500),
         "report_interval_s": form.whole(
             "report_interval_s", NAMES["report_interval_s"], least=0, most=LONGEST_INTERVAL_S, needed=True
         ),

@@ -27,7 +27,7 @@ def form_of(device: Device, **typed: str) -> dict[str, str]:
     form = {
         "version": str(device.version), "mrn": device.patient.mrn if device.patient else "",
         "implanted_on": "2026-03-02" if device.implanted_on else "", "explanted_on": "", "explantation_reason": "",
-        "explantation_note": "", "firmware": "", "report_interval_s": "3600",
+        "explantation_note": "", "firmware": "", "mri_note": "", "report_interval_s": "3600",
     }  # fmt: skip
     return form | (pump if device.kind == "pump" else {"leads": "8 T8, 8 T8"}) | typed
 
@@ -94,6 +94,21 @@ def test_leads_are_typed_with_what_their_label_says(clinic, clinician, visit):
         (8, "T7", "Octrode, 60 cm", "L-1"), (16, None, None, "L-2"), (8, None, "Lamitrode", None),
     ]  # fmt: skip
     assert "8 contacts, tip at T7, Octrode, 60 cm, serial L-1" in visitor.page(own.removesuffix("/edit")).text
+
+
+def test_what_holds_for_an_mri_of_this_implant_stands_wherever_a_scan_is_thought_of(clinic, clinician, visit):
+    stimulator = builders.create_stimulator(clinic=clinic)
+    task = builders.create_care_task(device=stimulator)
+    visitor = visit(clinician)
+    own = f"/devices/{stimulator.public_id}"
+    visitor.page(f"{own}/edit")
+    note = "Abandoned lead at T10: no MRI."
+    visitor.done(f"{own}/edit", **form_of(stimulator, mri_note=note))
+
+    for path in (own, f"/tasks/{task.public_id}", f"/patients/{stimulator.patient.public_id}/emergency"):
+        assert f"This implant: {note} as the clinic entered it" in visitor.page(path).text, path
+    [entry] = db.session.scalars(db.select(AuditEntry).filter_by(action="device.change"))
+    assert entry.detail["changed"]["mri_note"] == [None, note]
 
 
 def test_what_somebody_changed_meanwhile_is_not_overwritten_unseen(clinic, clinician, visit):

@@ -142,9 +142,12 @@ def test_a_device_that_was_cut_off_is_said_to_be_so_where_it_is_missed(clinic, p
     pump.created_at = AT.replace(month=1)
     db.session.commit()
 
-    for path in ("/worklist", f"/devices/{pump.public_id}", f"/patients/{pump.patient.public_id}"):
+    alert = builders.create_alert(patient=pump.patient, device=pump, condition="no_data")
+    patient = f"/patients/{pump.patient.public_id}"
+    for path in ("/worklist", f"/devices/{pump.public_id}", f"/alerts/{alert.public_id}", patient):
         assert "it cannot report until an engineer gives it a new login" in nurse.page(path).text, path
     assert "cut off" in nurse.page("/devices").text
+    assert "what it does now is not known" in nurse.page(f"{patient}/emergency").text
     pump.explanted_on = AT.date()
     db.session.commit()
     assert "cannot report" not in nurse.page(f"/devices/{pump.public_id}").text

@@ -9,6 +9,7 @@ from typing import Final
 from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
+from flask_wtf.csrf import generate_csrf
 from werkzeug.exceptions import HTTPException
 
 from sc_stim import clock
@@ -57,6 +58,13 @@ def sign_out() -> ResponseReturnValue:
     _end()
     flash(_("You are signed out."), "done")
     return redirect(url_for("web.sign_in"), 303)
+
+
+@pages.get("/sign-in/still", endpoint="still_signed_in")
+@requires(SIGNED_IN)
+def still_signed_in() -> dict[str, str]:
+    """Who is signed in, and the token of their forms: an old page asks before it sends what was typed."""
+    return {"user": str(g.user.public_id), "token": generate_csrf()}
 
 
 @pages.get("/", endpoint="home")

@@ -53,7 +53,8 @@ def test_a_form_is_sent_once_and_shows_that_it_is_under_way(page: Page, admin: U
     page.route("**/clinic/closures", lambda route: sent.append(route))
     page.get_by_label("First day").fill("2031-12-24")
     page.get_by_label("Reason").fill("Audit")
-    assert page.evaluate(SENT_TWICE) == [True, "true"]
+    with page.expect_request("**/clinic/closures"):
+        assert page.evaluate(SENT_TWICE) == [True, "true"]
     assert len(sent) == 1
     sent[0].continue_()
     expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()
@@ -70,21 +71,45 @@ def test_leaving_what_is_not_saved_is_asked_about(page: Page, admin: User) -> No
     assert asked == ["beforeunload"]
 
 
-def test_what_was_typed_outlives_the_session(page: Page, admin: User) -> None:
-    page.clock.install()
+@pytest.mark.parametrize("page", [("ward-pc", "light", (502,))], indirect=True)
+def test_a_form_does_not_leave_its_page_towards_a_server_that_does_not_answer(
+    page: Page, admin: User
+) -> None:
     sign_in(page, admin, "Clinic")
     page.get_by_label("First day").fill("2031-12-24")
     page.get_by_label("Reason").fill("Audit")
-    other = page.context.new_page()
-    other.goto("/users")
-    other.get_by_role("button", name="Sign out").click()
-    expect(other.get_by_role("heading", level=1)).to_contain_text("Sign in")
-    page.clock.fast_forward("31:00")
-
+    away = ("**/sign-in/still", "**/health/live")
+    for address in away:
+        page.route(address, lambda route: route.fulfill(status=502))
     page.get_by_role("button", name="Close these days").click()
-    expect(page.locator("#signed-out")).to_contain_text("what you typed is still here")
+    expect(page.locator("#connection")).to_contain_text("Nothing was sent. What you typed is still here")
     expect(page.get_by_label("Reason")).to_have_value("Audit")
 
+    for address in away:
+        page.unroute(address)
+    expect(page.locator("#connection")).to_be_hidden()
+    page.get_by_role("button", name="Close these days").click()
+    expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()
+
+
+def test_what_was_typed_outlives_the_session(page: Page, admin: User, scene: Scene) -> None:
+    sign_in(page, admin, "Clinic")
+    page.get_by_label("First day").fill("2031-12-24")
+    page.get_by_label("Reason").fill("Audit")
+    page.context.clear_cookies()
+    said = page.locator("#signed-out")
+
+    page.get_by_role("button", name="Close these days").click()
+    expect(said).to_contain_text("what you typed is still here")
+    expect(page.get_by_label("Reason")).to_have_value("Audit")
+
+    other = page.context.new_page()
+    sign_in(other, builders.create_user(clinic=scene.clinic, role="admin", name="Kim Other"), "Clinic")
+    page.get_by_role("button", name="Close these days").click()
+    expect(said).to_contain_text(f"Sign in as {admin.name} in another tab")
+
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", level=1)).to_contain_text("Sign in")
     sign_in(other, admin, "Clinic")
     page.get_by_role("button", name="Close these days").click()
     expect(page.get_by_role("cell", name="Audit", exact=True)).to_be_visible()

@@ -123,6 +123,7 @@ ELSEWHERE |= {
 }
 ELSEWHERE |= {
     "/reference.csv": set(ROLES),
+    "/sign-in/still": set(ROLES),
     "/system/outages.csv": set(ROLES),
     "/clinic/figures.csv": set(ROLES),
 }

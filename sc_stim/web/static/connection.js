@@ -21,7 +21,9 @@
   }
 
   // Without cookies: asking whether somebody is there must not prolong a session.
+  let asked = Date.now()
   const ask = async () => {
+    asked = Date.now()
     try {
       if (!navigator.onLine) throw new TypeError("offline")
       const answer = await fetch("/health/live", { credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) })
@@ -36,12 +38,10 @@
   }
   addEventListener("pagehide", () => { leaving = true })
   addEventListener("pageshow", () => { leaving = false })
-  const keepAsking = async () => {
-    if (lostAt || !document.hidden) await ask()
-    setTimeout(keepAsking, lostAt ? ASK_AGAIN_MS : ASK_EVERY_MS)
-  }
-  setTimeout(keepAsking, ASK_EVERY_MS)
-  addEventListener("offline", () => { sayLost(); setTimeout(ask, ASK_AGAIN_MS) })
+  setInterval(() => {
+    if (lostAt || (!document.hidden && Date.now() - asked >= ASK_EVERY_MS)) ask()
+  }, ASK_AGAIN_MS)
+  addEventListener("offline", () => sayLost())
   addEventListener("online", ask)
   for (const doubt of ["htmx:sendError", "htmx:timeout", "live:lost"]) document.addEventListener(doubt, ask)
 
@@ -64,26 +64,29 @@
     if ([...unsaved].some((form) => form.isConnected)) event.preventDefault()
   })
 
-  // A session may end while a long form is filled in. Before an old page sends one, it asks, and takes the token of now.
-  const FRESH_FOR_MS = 20 * 60_000 // a session ends after 30 minutes without a request
+  // What was typed leaves its page only after the server has answered, and says that the same person is still signed in.
+  // The token is that of now: somebody may have signed in again meanwhile, in another tab.
   const signedOut = document.getElementById("signed-out")
-  let fresh = Date.now()
-  const renewed = async () => {
+  const sayNotSent = (sentence) => {
+    signedOut?.querySelectorAll("p").forEach((one) => { one.hidden = one !== sentence })
+    if (signedOut) signedOut.hidden = !sentence
+    sentence?.scrollIntoView({ block: "nearest" })
+  }
+  const mayLeave = async () => {
     try {
+      if (!navigator.onLine) throw new TypeError("offline")
       const answer = await fetch(signedOut.dataset.ask, { cache: "no-store", signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) })
-      const token = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("header [name=csrf_token]")
-      signedOut.hidden = Boolean(token)
-      if (!token) {
-        signedOut.scrollIntoView({ block: "nearest" })
-        return false
-      }
-      for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token.value
-      fresh = Date.now()
+      if (!answer.ok) throw new TypeError(answer.status)
+      const [ended, another] = signedOut.querySelectorAll("p")
+      if (answer.redirected) return sayNotSent(ended)
+      const { user, token } = await answer.json()
+      if (user !== signedOut.dataset.user) return sayNotSent(another)
+      for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token
+      sayNotSent(null)
       return true
     } catch {
       sayLost(banner.dataset.unsent)
-      ask()
-      return false
+      banner.scrollIntoView({ block: "nearest" })
     }
   }
 
@@ -106,9 +109,15 @@
       ask()
       return
     }
-    if (form.method === "post" && signedOut && Date.now() - fresh > FRESH_FOR_MS) {
+    if (unsaved.has(form) && signedOut) {
       event.preventDefault()
-      renewed().then((yes) => { if (yes) form.requestSubmit(event.submitter) })
+      busy(form, true)
+      mayLeave().then((may) => {
+        busy(form, false)
+        if (!may) return
+        unsaved.delete(form)
+        form.requestSubmit(event.submitter)
+      })
       return
     }
     unsaved.delete(form)

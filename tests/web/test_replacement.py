@@ -57,6 +57,7 @@ def test_the_page_says_what_follows_and_then_both_records_change_at_once(clinic,
     done = clinician.done(own, **form_of(pump, new))
     assert "Done: this device is in, Example Pump OLD-1 is out." in done.text
     assert "The refill booked for Thu 3 Dec 2026 10:00 is called off: tell the patient." in done.text
+    assert f"/pumps/{new.public_id}/visit" in done.html  # its first fill is next
     assert done.texts("h1") == ["Example Medical Example Pump"] and "serial NEW-1" in done.text
     db.session.expire_all()
     assert (pump.status, pump.explantation_reason) == ("explanted", "end_of_service")

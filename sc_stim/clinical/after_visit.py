@@ -46,14 +46,14 @@ def after_visit(
         )
     if newest is not None and newest.at >= visit_at and newest.state != _RUNNING:
         said = newest.state.replace("_", " ")
-        return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} at {_said(newest.at, zone)}"
+        return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} on {_said(newest.at, zone)}"
     if session_open_since is not None:
         return (
             AfterVisit.SESSION_OPEN,
-            f"the programming session opened at {_said(session_open_since, zone)} was not closed",
+            f"the programming session opened on {_said(session_open_since, zone)} was not closed",
         )
     if newest is not None and newest.at >= visit_at:
-        return AfterVisit.RUNNING, f"the pump reported running at {_said(newest.at, zone)}"
+        return AfterVisit.RUNNING, f"the pump reported running on {_said(newest.at, zone)}"
     if not telemetry:
         return AfterVisit.NO_TELEMETRY, "this pump reports nothing: that it runs is known only from the visit"
     return (
@@ -63,4 +63,5 @@ def after_visit(
 
 
 def _said(at: datetime, zone: tzinfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    local = at.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M %Z}"

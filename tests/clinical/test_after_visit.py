@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
             PumpWord("running", VISIT + HOUR),
             None,
             AfterVisit.RUNNING,
-            "running at 2026-11-23 08:30 UTC",
+            "running on Mon 23 Nov 2026 08:30 UTC",
         ),
         (True, PumpWord("stopped", VISIT + HOUR), None, AfterVisit.NOT_RUNNING, "still not running"),
         (True, PumpWord("minimum_rate", VISIT), None, AfterVisit.NOT_RUNNING, "reported minimum rate"),

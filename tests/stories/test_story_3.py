@@ -139,7 +139,7 @@ def test_a_visit_is_complete_when_it_is_confirmed_and_the_pump_runs(app: Flask, 
     time.pass_by(minutes=10)
     report(pump, 0, time.at, "stopped")
     judge(time.at)
-    assert open_visits() == [["Still not running: the pump reported stopped at 2026-11-23 08:10 UTC."]]
+    assert open_visits() == [["Still not running: the pump reported stopped on Mon 23 Nov 2026 08:10 UTC."]]
     assert alerts_of(pump)["pump_stopped"] == ("high", "unacknowledged")
     assert api(nurse).get("/refills", due_within_days=60).json["items"][0]["why"][0] == "The pump has stopped"
     time.pass_by(minutes=10)
@@ -168,7 +168,7 @@ def test_a_session_that_was_never_closed_keeps_the_visit_open(app: Flask, api: A
     says(1, "session_opened")
     (row,) = api(nurse).get("/refills/visits").json["items"]
     assert row["after_visit"]["state"] == "session_open"
-    assert row["to_do"] == ["The programming session opened at 2026-11-23 08:00 UTC was not closed."]
+    assert row["to_do"] == ["The programming session opened on Mon 23 Nov 2026 08:00 UTC was not closed."]
     time.pass_by(minutes=3)
     says(2, "session_closed")
     assert api(nurse).get("/refills/visits").json["items"] == []

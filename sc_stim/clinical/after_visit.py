@@ -46,7 +46,10 @@ def after_visit(
         )
     if newest is not None and newest.at >= visit_at and newest.state != _RUNNING:
         said = newest.state.replace("_", " ")
-        return AfterVisit.NOT_RUNNING, f"still not running: the pump reported {said} on {_said(newest.at, zone)}"
+        return (
+            AfterVisit.NOT_RUNNING,
+            f"still not running: the pump reported {said} on {_said(newest.at, zone)}",
+        )
     if session_open_since is not None:
         return (
             AfterVisit.SESSION_OPEN,

@@ -25,7 +25,11 @@ from sc_stim.clinical.causes_evidence import (
 from sc_stim.clinical.impedance import ContactFault, contact_faults
 
 _DAY: Final = timedelta(days=1)
-_FAULTS: Final = {"open": "is open", "short": "is short", "jump": "jumped"}
+_FAULTS: Final = {
+    "open": "is that of an open circuit",
+    "short": "is that of a short circuit",
+    "jump": "jumped",
+}
 
 
 def evidence(device: DeviceRecord, span: Span, rules: CauseRules) -> Iterator[Evidence]:
@@ -74,11 +78,11 @@ def _contacts_in_use(device: DeviceRecord, span: Span) -> set[int] | None:
 
 def _fault_sentence(fault: ContactFault) -> str:
     ohm = fault.during[-1][1]
-    usual = "" if fault.usual_ohm is None else f" from its usual {fault.usual_ohm:.0f} Ohm"
+    usual = "" if fault.usual_ohm is None else f", usually {fault.usual_ohm:.0f} Ohm"
     ending = " It is as usual again." if fault.over else ""
     again = "" if fault.confirmed else " One reading only: measure again."
     return (
-        f"Impedance of contact {fault.contact} {_FAULTS[fault.fault]}{usual} to {ohm:.0f} Ohm.{again}{ending}"
+        f"Impedance of contact {fault.contact} {_FAULTS[fault.fault]}: {ohm:.0f} Ohm{usual}.{again}{ending}"
     )
 
 

@@ -51,7 +51,7 @@ def test_the_likeliest_cause_stands_first_with_its_values(stimulator, nurse, vis
     page = visit(nurse).page(f"/alerts/{risen(stimulator).public_id}")
     assert "Is the device the cause?" in page.texts("h3")
     assert page.texts("h4")[0] == "For the likeliest first"
-    assert "Device possible: Impedance of contact 1 jumped from its usual 600 Ohm to 1800 Ohm." in page.text
+    assert "Device possible: Impedance of contact 1 jumped: 1800 Ohm, usually 600 Ohm." in page.text
     assert "1800 Ohm" in page.texts("td")
     facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert facts["What to do"] == "Ask the patient for a score"

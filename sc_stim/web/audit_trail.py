@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,10 +14,10 @@ from sc_stim.access import in_clinic, requires
 from sc_stim.extensions import db
 from sc_stim.guard import actor
 from sc_stim.i18n import _
-from sc_stim.models import AuditEntry, Patient, User
+from sc_stim.models import AuditEntry, Device, Patient
 from sc_stim.models.audit import trail
 from sc_stim.models.series import start_of_day
-from sc_stim.web import page
+from sc_stim.web import acts, page
 from sc_stim.web.blueprint import pages
 from sc_stim.web.exports import csv_answer
 from sc_stim.web.forms import Form
@@ -26,7 +25,10 @@ from sc_stim.workflows import audit
 
 PAGE_SIZE: Final = 100
 LARGEST: Final = 2**63 - 1  # number an entry can have
-COLUMNS: Final = ("number", "at", "actor", "actor_name", "action", "subject_kind", "subject", "detail")
+COLUMNS: Final = (
+    "number", "at", "actor", "actor_name", "action", "subject_kind", "subject", "detail", "act", "about",
+)  # fmt: skip
+IN_ONE_GO: Final = 1000  # entries whose names are looked up together
 FIELDS: Final = ("first_day", "last_day", "person", "action", "about")
 
 
@@ -58,7 +60,8 @@ def show() -> ResponseReturnValue:
     found = [] if search.form.errors else db.session.scalars(
         statement.order_by(AuditEntry.number.desc()).limit(PAGE_SIZE + 1)
     ).all()  # fmt: skip
-    people = _people()
+    checked = _checked()
+    people = acts.people()
     shown = page.render(
         "audit_trail.html",
         search=search,
@@ -68,8 +71,11 @@ def show() -> ResponseReturnValue:
         people=people,
         names=dict(people),
         actions=_actions(),
-        checked=_checked(),
-        detail=_detail,
+        act=acts.act,
+        about=acts.names(found).about,
+        checked=checked,
+        broken=_broken(checked),
+        last_held=_last_held(checked),
     )
     audit.record(db.session(), actor(), "audit.view", detail=search.typed, at=page.at())
     db.session.commit()
@@ -131,15 +137,22 @@ def _search() -> Search:
 
 
 def _about(form: Form) -> str | None:
-    """An id as it stands in the record; a record number of a patient becomes the id."""
-    typed = form.text("about", _("Patient or id"), most=60)
-    if typed is None or _as_uuid(typed):
-        return typed and str(_as_uuid(typed))
+    """An id as it stands in the record; a record number of a patient or a serial number becomes the id."""
+    typed = form.text("about", _("Patient, device or id"), most=60)
+    if typed is None or acts.as_uuid(typed):
+        return typed and str(acts.as_uuid(typed))
     patient = in_clinic(select(Patient.public_id), Patient, actor().clinic_id).where(Patient.mrn == typed)
-    public_id = db.session.scalar(patient)
-    if public_id is None:
-        form.refuse("about", _("No patient has this record number; an id has 36 characters."))
-    return str(public_id)
+    device = in_clinic(select(Device.public_id), Device, actor().clinic_id).where(Device.serial == typed)
+    found = [*db.session.scalars(patient), *db.session.scalars(device)]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        form.refuse("about", _("Several have this number: search for the id."))
+    else:
+        form.refuse(
+            "about", _("No patient has this record number, no device this serial; an id has 36 characters.")
+        )
+    return None
 
 
 def _span(month: str) -> dict[str, dt.datetime]:
@@ -166,26 +179,13 @@ def _months() -> list[str]:
 
 
 def _rows(statement: Select[tuple[AuditEntry]]) -> Iterator[tuple[Any, ...]]:
-    names = dict(_people())
-    ordered = statement.order_by(AuditEntry.number).execution_options(yield_per=1000)
-    for entry in db.session.scalars(ordered):
-        yield (entry.number, entry.at, entry.actor, names.get(entry.actor), entry.action, entry.subject_kind,
-               entry.subject, json.dumps(entry.detail, sort_keys=True))  # fmt: skip
-
-
-def _detail(entry: AuditEntry) -> str:
-    """What the entry says beside its subject, in one line; the CSV has all of it."""
-    text = ", ".join(f"{name.replace('_', ' ')}: {_short(value)}" for name, value in entry.detail.items())
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
-def _short(value: object) -> str:
-    """A list by its length: which they are is searched for."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return str(len(value)) if len(value) > 2 else ", ".join(map(str, value)) or "none"
-    return str(value)
+    ordered = statement.order_by(AuditEntry.number).execution_options(yield_per=IN_ONE_GO)
+    for entries in db.session.scalars(ordered).partitions():
+        names = acts.names(entries)
+        for entry in entries:
+            yield (entry.number, entry.at, entry.actor, names.people.get(entry.actor), entry.action,
+                   entry.subject_kind, entry.subject, json.dumps(entry.detail, sort_keys=True),
+                   acts.act(entry.action), names.about(entry))  # fmt: skip
 
 
 def _checked() -> AuditEntry | None:
@@ -194,19 +194,25 @@ def _checked() -> AuditEntry | None:
     return db.session.scalars(checks.limit(1)).one_or_none()
 
 
-def _people() -> list[tuple[str, str]]:
-    people = in_clinic(select(User.public_id, User.name), User, actor().clinic_id).order_by(User.name)
-    return [(str(public_id), name) for public_id, name in db.session.execute(people)]
+def _broken(checked: AuditEntry | None) -> AuditEntry | None:
+    """The entry at which the chain did not hold when it was last checked, where it is still there."""
+    number = checked.detail.get("broken_at") if checked else None
+    if number is None:
+        return None
+    return db.session.scalars(trail(actor().clinic_id).where(AuditEntry.number == number)).one_or_none()
+
+
+def _last_held(checked: AuditEntry | None) -> AuditEntry | None:
+    """The newest check that found the chain whole, looked for only if the last did not."""
+    if checked is None or checked.detail.get("intact"):
+        return None
+    checks = trail(actor().clinic_id, action="audit.verify").order_by(AuditEntry.number.desc())
+    return next((check for check in db.session.scalars(checks) if check.detail.get("intact")), None)
 
 
 def _actions() -> list[tuple[str, str]]:
-    """Every action on record, by its own name: what is searched for is what the trail says."""
+    """Every action on record, in words."""
     found = in_clinic(select(AuditEntry.action).distinct(), AuditEntry, actor().clinic_id)
-    return [(action, action) for action in sorted(db.session.scalars(found))]
-
-
-def _as_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+    return sorted(
+        ((action, acts.act(action)) for action in db.session.scalars(found)), key=lambda pair: pair[1]
+    )

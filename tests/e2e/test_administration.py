@@ -137,7 +137,7 @@ def test_the_auditor_takes_a_month_away_and_finds_the_altered_row(
         ("Nadia Berger", str(scene.patient.public_id))
     ]
 
-    page.get_by_label("Record number or id").fill(scene.patient.mrn)
+    page.get_by_label("Record number, serial or id").fill(scene.patient.mrn)
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody")).to_contain_text("patient.view")
     look(page, request, "audit")

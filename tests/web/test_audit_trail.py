@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from sc_stim.extensions import db
 from sc_stim.models import AuditEntry
-from sc_stim.workflows import audit
+from sc_stim.workflows import audit, registry
 from sc_stim.workflows.audit import Actor
 from tests import builders
 from tests.builders import AT
@@ -21,14 +21,43 @@ def test_the_newest_entries_come_first_with_the_names_of_people(visit):
     key = b"any"
     by_nurse = Actor(auditor.clinic_id, str(nurse.public_id), key)
     audit.record(db.session, Actor(auditor.clinic_id, "installation", key), "clinic.create", at=AT)
-    audit.record(db.session, by_nurse, "patient.view", "patient", nurse.public_id, at=AT)
+    patient = builders.create_patient(clinic=auditor.clinic)
+    audit.record(db.session, by_nurse, "patient.view", "patient", patient.public_id, at=AT)
 
     rows = visit(auditor).page("/audit").texts("tr")[1:]
 
     assert rows == [
-        f"2 Mon 23 Nov 2026 09:00 Nadia Berger patient.view patient {nurse.public_id}",
-        "1 Mon 23 Nov 2026 09:00 installation clinic.create",
+        f"2 Mon 23 Nov 2026 09:00 Nadia Berger Looked at a patient's record patient.view Patient {patient.public_id}",
+        "1 Mon 23 Nov 2026 09:00 installation Set the clinic up clinic.create",
     ]
+
+
+def test_an_entry_names_devices_and_people_counts_patients_and_says_what_was_changed(visit, auditor):
+    nurse = builders.create_user(clinic=auditor.clinic, role="nurse", name="Nadia Berger")
+    patient = builders.create_patient(clinic=auditor.clinic, mrn="MRN-7")
+    pump = builders.create_pump(patient=patient)
+    by = Actor(auditor.clinic_id, str(nurse.public_id), b"any")
+    registry.record_about(
+        db.session, by, "device.change", pump, {"changed": {"note": None, "serial": ["A", "B"]}}, at=AT
+    )
+    audit.record(db.session, by, "worklist.view", detail={"patients": ["one", "two", "three"]}, at=AT)
+    audit.record(db.session, by, "user.change", "user", nurse.public_id, {"active": True}, at=AT)
+    audit.record(db.session, by, "thing.done", at=AT)
+    db.session.commit()
+    visitor = visit(auditor)
+
+    rows = [row.partition(" 09:00 Nadia Berger ")[2] for row in visitor.page("/audit").texts("tr")[1:]]
+
+    assert rows == [
+        "Thing done thing.done",
+        "Changed a person's account user.change Nadia Berger · active: yes",
+        "Looked at the worklist worklist.view 3 patients",
+        f"Changed a device device.change Patient · {pump.model} {pump.serial} · changed: note, serial A → B"
+        f" {patient.public_id}",
+    ]
+    assert numbers(visitor.page(f"/audit?about={pump.serial}")) == ["1"]
+    asked = list(csv.DictReader(io.StringIO(visitor.file("/audit.csv?action=worklist.view").text)))
+    assert [(row["act"], row["about"]) for row in asked] == [("Looked at the worklist", "3 patients")]
 
 
 def test_older_entries_follow_on_further_pages(visit, monkeypatch):
@@ -144,6 +173,10 @@ def test_one_altered_row_is_found(auditor, trail, visit):
 
     assert "The chain does not hold: entry 2 was altered." in page.text
     assert "It does not hold: entry 2 was altered." in page.within("main")
+    assert "Entry 2 was altered (Sun 1 Nov 2026 00:00): what stands from there on is not proved" in page.text
+    assert "It last held when checked today 09:00." in page.text
+    assert [row for row in page.texts("th") if "does not hold" in row] == ["2 does not hold"]
+    assert numbers(visitor.page("/audit?before=3"))[0] == "2"
 
 
 def test_nothing_of_another_clinic_is_found(auditor, trail, visit):

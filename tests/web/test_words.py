@@ -1,9 +1,12 @@
 """A code that reaches a page without words of its own is readable at best; those that steer work must have them."""
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import sc_stim
 from sc_stim.access import ROLES
 from sc_stim.clinical import alarms, refill, risk
 from sc_stim.clinical.alert_lifecycle import Event, State
@@ -12,7 +15,7 @@ from sc_stim.clinical.therapy_health import shipped_rules
 from sc_stim.devices import records
 from sc_stim.models import patient
 from sc_stim.models.care_task import KINDS
-from sc_stim.web import words
+from sc_stim.web import acts, words
 from sc_stim.web.codes import READABLE
 from sc_stim.workflows.alerts import SEVERITIES
 from sc_stim.workflows.health import PARTS
@@ -90,3 +93,15 @@ def test_a_number_keeps_what_was_entered_and_never_turns_into_an_exponent(value,
 def test_readings_are_rounded_to_the_digits_that_mean_something():
     assert words.number(4.333333, 3) == "4.33"
     assert words.number(19.6789, 3) == "19.7"
+
+
+def test_every_act_that_is_put_on_record_has_words():
+    recording = re.compile(
+        r"(?:record|record_about|audit|audited|_record|_record_shift)\((?:[^()\"]|\(\))*\"([a-z_]+(?:\.[a-z_]+)+)\""
+    )
+    sources = [path.read_text() for path in Path(sc_stim.__file__).parent.rglob("*.py")]
+    recorded = {act for source in sources for act in recording.findall(source)}
+
+    assert len(recorded) > 80
+    assert recorded <= acts.ACT.keys()
+    assert len({str(said) for said in acts.ACT.values()}) == len(acts.ACT)

@@ -80,7 +80,8 @@ def book(public_id: uuid.UUID) -> Answer:
         db.session.commit()
         return shown, 422
     flash(_("Booked: %(visit)s.", visit=said(visit)), "done")
-    _remember_undo(visit, _("Undo: call it off again"), "web.cancel_visit", reason="booked by mistake")
+    undo = _("Undo: call off %(visit)s", visit=said(visit))
+    _remember_undo(visit, undo, "web.cancel_visit", reason="booked by mistake")
     return redirect(url_for("web.visit", public_id=visit.public_id), 303)
 
 

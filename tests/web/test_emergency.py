@@ -69,6 +69,9 @@ def test_what_is_not_on_record_is_said(visit, scene):
 def test_a_link_opens_the_sheet_without_an_account_and_each_reading_is_on_record(visit, scene, sheet):
     shown, address = opened(visit(scene.nurse), sheet)
     assert "QR code" in shown.text
+    assert shown.all("section")[-1].find("form").get("action").endswith("#code-heading"), (
+        "the code comes into view"
+    )
     read = visit(None).page(address)
     assert "Catheter tipT10" in read.text
     assert "A new link that lasts" not in read.text, "a reader makes no links"

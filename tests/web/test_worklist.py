@@ -235,6 +235,19 @@ def test_alerts_stand_worst_first_then_oldest_and_shelved_ones_stay_away(clinic,
     assert "3 open alerts, 2 High" in page.text
 
 
+def test_a_long_lane_folds_and_a_worklist_without_kept_views_offers_none(clinic, nurse, visit):
+    for number in range(7):
+        patient = builders.create_patient(clinic=clinic)
+        builders.create_alert(
+            patient=patient, condition="reset", severity="low", opened_at=AT - number * HOUR
+        )
+
+    page = visit(nurse).page("/worklist")
+
+    assert "Show all 7, not only the most urgent" in page.texts("summary")
+    assert "Usual view" not in page.texts("a")
+
+
 def test_more_pumps_than_fit_are_counted(clinic, nurse, visit, monkeypatch):
     monkeypatch.setattr("sc_stim.web.worklist.MOST_REFILLS", 2)
     for number in range(3):

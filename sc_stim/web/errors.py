@@ -3,19 +3,22 @@
 from http import HTTPStatus
 from typing import Final
 
-from flask import flash, g, redirect, render_template, request
+from flask import current_app, flash, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from sc_stim.access import ACTIONS, ROLES
+from sc_stim.guard import declared_action
 from sc_stim.i18n import _, _lazy
+from sc_stim.web import words
 
 # status -> (heading, what to do); None: the error itself says it
 ADVICE: Final[dict[int, tuple[str, str | None]]] = {
     HTTPStatus.BAD_REQUEST: (_lazy("This cannot be used"), None),
     HTTPStatus.FORBIDDEN: (
         _lazy("Your role does not allow this"),
-        _lazy("If you need it for your work, ask your clinic's administrator."),
+        _lazy("If you need it for your work, your clinic's administrator can change your role."),
     ),
     HTTPStatus.NOT_FOUND: (
         _lazy("There is no such page"),
@@ -60,4 +63,17 @@ def _words(error: HTTPException) -> tuple[str, str]:
             _("Nothing was saved. Open the page again and repeat what you typed."),
         )
     heading, advice = ADVICE.get(error.code or 0, (error.name, None))
+    if error.code == HTTPStatus.FORBIDDEN:
+        advice = f"{_who_may()} {advice}".strip()
     return heading, advice or error.description or ""
+
+
+def _who_may() -> str:
+    """The roles that may do what was asked for; nothing where the role was not what stood in the way."""
+    action = declared_action(current_app, request.endpoint or "", request.method)
+    may = ACTIONS.get(action or "", frozenset())
+    if not may or g.user.role in may:
+        return ""
+    roles = ", ".join(words.say(words.ROLE, role).lower() for role in ROLES if role in may)
+    return _("It is for: %(roles)s. You are signed in as: %(role)s.", roles=roles,
+             role=words.say(words.ROLE, g.user.role).lower())  # fmt: skip

@@ -2,10 +2,11 @@
 
 import re
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 
-from sc_stim.access import PUBLIC, ROLES
+from sc_stim.access import PUBLIC, ROLES, allowed
 from sc_stim.extensions import db
 from sc_stim.guard import declared_action
 from sc_stim.models import Alert, AlertEntry
@@ -131,6 +132,26 @@ ELSEWHERE |= {"/devices.csv": CARE | {"engineer"}, "/tasks.csv": CARE, "/quarant
 ELSEWHERE |= {"/worklist.csv": CARE, "/patients.csv": CARE, "/recalls.csv": CARE | {"engineer"}}
 
 
+CALLED = {role: role for role in ROLES} | {"admin": "administrator"}
+
+
+def forbidden(app, role, page):
+    """The links and forms of a page that would be refused to the role."""
+    routes = app.url_map.bind("localhost")
+    ways = [(link.get("href"), "GET") for link in page.all("a") if link.get("href")]
+    shown = (
+        form for form in page.all("form") if form.get("hidden") is None
+    )  # a script gives a hidden one its address
+    ways += [(form.get("action"), form.get("method").upper()) for form in shown]
+    for address, method in ways:
+        path = urlsplit(address).path
+        if address.startswith("/") and path != "/":
+            endpoint, _ = routes.match(path, method)
+            action = declared_action(app, endpoint, method)
+            if action != PUBLIC and not allowed(role, action):
+                yield f"{method} {address}"
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_gets_its_files_and_no_others(visit, role):
     clinic = builders.create_clinic()
@@ -143,7 +164,7 @@ def test_a_role_gets_its_files_and_no_others(visit, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_opens_its_pages_and_no_others(visit, role):
+def test_a_role_opens_its_pages_and_no_others_and_no_link_leads_to_another(app, visit, role):
     clinic = builders.create_clinic()
     patient = builders.create_patient(clinic=clinic)
     ids = {"patient": patient.public_id, "alert": builders.create_alert(patient=patient).public_id}
@@ -170,6 +191,9 @@ def test_a_role_opens_its_pages_and_no_others(visit, role):
     for path, roles in WHO_MAY.items():
         page = visitor.page(path.format(**ids), 200 if role in roles else 403)
         assert (page.texts("h1") == ["Your role does not allow this"]) == (role not in roles)
+        assert list(forbidden(app, role, page)) == [], path
+        if role not in roles:
+            assert f"It is for: {', '.join(CALLED[one] for one in ROLES if one in roles)}." in page.text
     for path, roles in FORMS.items():
         answer = visitor.post(path.format(**ids), comment="seen", hours="2")
         assert (answer.status_code == 403) == (role not in roles), path

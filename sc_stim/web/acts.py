@@ -168,7 +168,7 @@ class Names:
     devices: Mapping[str, str]  # model and serial number
 
     def about(self, entry: AuditEntry) -> str:
-        """What the act was about, in one line. Ids that have no name here stand beside it, in `subject`."""
+        """What the act was about, in one line, without the ids that have no name here: the CSV has them."""
         return " · ".join(self._about(entry))
 
     def _about(self, entry: AuditEntry) -> Iterator[str]:
@@ -181,8 +181,12 @@ class Names:
                 yield ngettext("%(num)s patient", "%(num)s patients", len(value))
             elif name == "device" and str(value) in self.devices:
                 yield self.devices[str(value)]
-            else:
+            elif not self._nameless(value):
                 yield f"{words.plain(name).lower()}: {self._said(value)}"
+
+    def _nameless(self, value: object) -> bool:
+        """An id that says nothing to a reader."""
+        return isinstance(value, str) and as_uuid(value) is not None and self._said(value) == value
 
     def _said(self, value: object) -> str:
         """A list by its length, changes by what they were: which exactly is in the CSV."""

@@ -17,11 +17,10 @@ from sc_stim import clock
 from sc_stim.models import LongWork
 from sc_stim.models.long_work import DONE, RUNNING, UNFINISHED
 from sc_stim.workflows.long_kinds import KINDS, UNUSABLE, Job, Step
-from sc_stim.workflows.long_work import MOST_KEPT, end, fail, keep_part
+from sc_stim.workflows.long_work import CLAIM, MOST_KEPT, end, fail, keep_part
 
 log = structlog.get_logger(__name__)
 
-CLAIM: Final = dt.timedelta(minutes=2)  # longer than a step takes
 AGAIN_AFTER: Final = dt.timedelta(seconds=30)
 MOST_ATTEMPTS: Final = 3  # at one step
 BROKEN_OFF: Final = (

@@ -140,6 +140,7 @@ def _page(form: Form | None) -> str:
         unfinished=any(work.unfinished for work in works),
         names=NAMES,
         states=STATES,
+        goes_on_by=long_work.goes_on_by,
         period=_period_in_words,
         offered={
             takes: [(kind, NAMES[kind][0], NAMES[kind][1]) for kind in kinds if KINDS[kind].takes == takes]

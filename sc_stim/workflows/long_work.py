@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from sc_stim.access import in_clinic
 from sc_stim.models import LongWork, LongWorkPart
-from sc_stim.models.long_work import CANCELLED, DONE, FAILED, UNFINISHED
+from sc_stim.models.long_work import CANCELLED, DONE, FAILED, RUNNING, UNFINISHED
 from sc_stim.workflows import audit
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.refusals import Conflict, FieldRefused
@@ -20,6 +20,8 @@ MOST_KEPT: Final = 64 * 1024 * 1024  # bytes of one result, compressed
 MOST_AT_ONCE: Final = 3  # unfinished, of one clinic
 MOST_LISTED: Final = 50
 KEEP: Final = dt.timedelta(days=7)
+CLAIM: Final = dt.timedelta(minutes=2)  # of a worker, from its last step; longer than a step takes
+QUIET: Final = dt.timedelta(seconds=20)  # without a step: people are told that the worker may have stopped
 
 
 def start(
@@ -75,6 +77,12 @@ def end(session: Session, work: LongWork, state: str, at: dt.datetime, error: st
 
 def fail(session: Session, work: LongWork, at: dt.datetime, error: str) -> None:
     end(session, work, FAILED, at, error)
+
+
+def goes_on_by(work: LongWork, at: dt.datetime) -> dt.datetime | None:
+    """When another worker takes over what has kept no step for a while; None while steps come."""
+    claimed = work.claimed_until if work.state == RUNNING else None
+    return claimed if claimed and claimed - at < CLAIM - QUIET else None
 
 
 def keep_part(session: Session, work: LongWork, text: str) -> None:

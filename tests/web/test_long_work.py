@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from sc_stim.extensions import db
 from sc_stim.models import LongWork
+from sc_stim.models.long_work import RUNNING
 from sc_stim.tasks.long_work import work_long
 from sc_stim.web import long_work as web
+from sc_stim.workflows.long_work import CLAIM
 from tests import builders
 from tests.builders import AT
 from tests.trail import actions_on, entries
@@ -106,6 +108,22 @@ def test_a_form_without_its_token_is_refused_with_a_file_too(nurse):
     nurse.token = "forged"
     assert sent(nurse, "patient,at,nrs\n").status_code == 400
     assert db.session.scalars(select(LongWork)).all() == []
+
+
+def test_work_whose_worker_stopped_is_not_called_running(user, nurse, time):
+    work = builders.create_long_work(by=user)
+    work.state, work.claimed_until = RUNNING, AT + CLAIM
+    db.session.commit()
+    assert "Running" in nurse.page("/work").within("works")
+
+    time.at = AT + dt.timedelta(seconds=30)
+    quiet = nurse.page("/work").within("works")
+    time.at = AT + CLAIM + dt.timedelta(minutes=1)
+    longer = nurse.page("/work").within("works")
+
+    assert "Waiting for a worker No step for a while" in quiet
+    assert "Another goes on from there, today 09:02 at the latest." in quiet
+    assert "It goes on from there as soon as one is running." in longer
 
 
 def test_a_fourth_at_once_is_refused_and_a_cancelled_one_makes_room(user, nurse):

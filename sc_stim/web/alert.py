@@ -22,8 +22,10 @@ from sc_stim.models import Alert, AlertEntry, Device, Message, User, alert_list
 from sc_stim.models.scope import find
 from sc_stim.web import page, triage
 from sc_stim.web.blueprint import pages
+from sc_stim.web.clinic_figures import figure_words
 from sc_stim.web.forms import Form
-from sc_stim.workflows import alerts, audit
+from sc_stim.web.reference import value_words
+from sc_stim.workflows import alerts, audit, clinic_figures
 from sc_stim.workflows.cause_cards import card_of_alert
 
 COMMENT_LIMIT: Final = 2000
@@ -185,6 +187,9 @@ def _page(alert: Alert, *, refused: str | None = None, form: Form | None = None)
         place=at_hand,
         keys=triage.KEYS,
         why=_why(alert.condition),
+        own_figures=clinic_figures.own_of_condition(db.session(), actor().clinic_id, alert.condition),
+        value_words=value_words,
+        figure_words=figure_words,
         card=card_of_alert(db.session(), alert, page.at()),
         history=_history(alert),
         messages=_messages(alert),

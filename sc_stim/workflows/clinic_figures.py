@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from sc_stim.access import in_clinic
 from sc_stim.clinical.clinic_figures import OpenFigure, open_figures
+from sc_stim.clinical.silence import SilenceKind
 from sc_stim.models import AuditEntry, ClinicFigure, Device, User
 from sc_stim.workflows import audit, outbox
 from sc_stim.workflows.audit import Actor
@@ -22,6 +23,9 @@ BACK: Final = "figure.back_to_shipped"
 # What a figure of this group is read for besides the moment somebody acts: (work, kind of device). Silence is judged
 # every minute anyway.
 _JUDGED_ANEW: Final = {"stability": (outbox.REFILL, "pump"), "lasting": (outbox.DEVICE, None)}
+
+
+_OF_SILENCE: Final = frozenset(SilenceKind)  # conditions
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ def standing_of(session: Session, clinic_id: int) -> list[Standing]:
     statement = statement.options(joinedload(ClinicFigure.set_by))
     rows = {row.key: row for row in session.scalars(statement)}
     return [Standing(figure, rows.get(key)) for key, figure in open_figures().items()]
+
+
+def own_of_condition(session: Session, clinic_id: int, condition: str) -> list[Standing]:
+    """The figures that the clinic has set by which alerts of this condition are judged."""
+    begins = "silence." if condition in _OF_SILENCE else f"conditions.{condition}."
+    standing = standing_of(session, clinic_id)
+    return [one for one in standing if one.own and one.figure.key.startswith(begins)]
 
 
 def find(session: Session, clinic_id: int, key: str) -> Standing | None:

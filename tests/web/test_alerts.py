@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from sc_stim.extensions import db
-from sc_stim.models import Alert, AlertEntry, AuditEntry, Contact, Message
+from sc_stim.models import Alert, AlertEntry, AuditEntry, ClinicFigure, Contact, Message
 from tests import builders
 from tests.apps import both_databases
 from tests.builders import AT
@@ -471,3 +471,28 @@ def test_an_alert_leads_to_its_patient_its_device_and_its_refill(nurse, visit):
         "The refill visit": f"/pumps/{pump.public_id}/visit",
     }
     assert set(ways(pain)) == {"The patient", "Other alerts of the patient"}
+
+
+def test_an_alert_names_the_figure_of_the_clinics_own_by_which_it_is_judged(nurse, visit):
+    patient = builders.create_patient(clinic=nurse.clinic)
+    overdue = builders.create_alert(patient=patient, condition="mri_mode")
+    silent = builders.create_alert(patient=patient, condition="no_data")
+    head = builders.create_user(clinic=nurse.clinic, role="admin", name="Anton Admin")
+    visitor, key = visit(nurse), "conditions.mri_mode.escalates.after"
+    assert "own figure" not in visitor.page(f"/alerts/{overdue.public_id}").text
+    db.session.add(
+        ClinicFigure(
+            clinic_id=nurse.clinic_id, key=key, value=6, source="Board of 2 November", set_by_id=head.id,
+            set_at=overdue.opened_at + HOUR,
+        )
+    )  # fmt: skip
+    db.session.commit()
+
+    page = visitor.page(f"/alerts/{overdue.public_id}")
+
+    assert (
+        "MRI mode is an alert after: 6 hours (shipped: 24 hours) Board of 2 November. Set by Anton Admin" in page.text
+    )
+    assert "That was after this alert was raised." in page.text
+    assert f"/clinic/figures/{key}" in {link.get("href") for link in page.all("a")}
+    assert "own figure" not in visitor.page(f"/alerts/{silent.public_id}").text

@@ -71,7 +71,7 @@ def test_leaving_what_is_not_saved_is_asked_about(page: Page, admin: User) -> No
     assert asked == ["beforeunload"]
 
 
-@pytest.mark.parametrize("page", [("ward-pc", "light", (502,))], indirect=True)
+@pytest.mark.parametrize("page", [("ward-pc", (502,))], indirect=True)
 def test_a_form_does_not_leave_its_page_towards_a_server_that_does_not_answer(
     page: Page, admin: User
 ) -> None:

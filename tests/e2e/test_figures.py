@@ -4,11 +4,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import builders
-from tests.e2e.looking import look, sign_in
+from tests.e2e.looking import every_screen, look, sign_in
 from tests.web.scene import Scene
 
 
-@pytest.mark.parametrize("page", [("ward-pc", "light"), ("telephone", "dark")], ids="-".join, indirect=True)
+@every_screen
 def test_the_clinic_sets_a_figure_of_its_own_and_goes_back(
     page: Page, scene: Scene, request: pytest.FixtureRequest
 ) -> None:

@@ -11,11 +11,11 @@ from sc_stim.tasks.long_work import work_long
 from tests import builders
 from tests.apps import Time
 from tests.builders import AT
-from tests.e2e.looking import look, sign_in
+from tests.e2e.looking import every_screen, look, sign_in
 from tests.web.scene import Scene
 
 
-@pytest.mark.parametrize("page", [("ward-pc", "light"), ("telephone", "dark")], ids="-".join, indirect=True)
+@every_screen
 def test_an_export_is_watched_until_it_has_ended_and_taken_away(
     page: Page, scene: Scene, time: Time, request: pytest.FixtureRequest
 ) -> None:

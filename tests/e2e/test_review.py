@@ -118,7 +118,7 @@ def test_a_link_opens_the_sheet_on_a_telephone_without_an_account(
     page.get_by_role("button", name="Show a QR code").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
     link = page.locator(".address").inner_text()
-    with window(chromium, address, "telephone", "light") as stranger:
+    with window(chromium, address, "telephone") as stranger:
         stranger.goto(link)
         expect(stranger.get_by_role("heading", level=1)).to_have_text("Emergency sheet: Example, Ada")
         expect(stranger.get_by_role("button", name="Show a QR code")).to_have_count(0)

@@ -13,7 +13,7 @@ from tests.web import texts
 from tests.web.scene import create_scene, ids_of
 from tests.web.test_access import WHO_MAY
 
-on_a_telephone = pytest.mark.parametrize("page", [("telephone", "light")], ids=["telephone"], indirect=True)
+on_a_telephone = pytest.mark.parametrize("page", [("telephone",)], ids=["telephone"], indirect=True)
 
 
 @on_a_telephone

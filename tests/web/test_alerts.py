@@ -491,7 +491,8 @@ def test_an_alert_names_the_figure_of_the_clinics_own_by_which_it_is_judged(nurs
     page = visitor.page(f"/alerts/{overdue.public_id}")
 
     assert (
-        "MRI mode is an alert after: 6 hours (shipped: 24 hours) Board of 2 November. Set by Anton Admin" in page.text
+        "MRI mode is an alert after: 6 hours (shipped: 24 hours) Board of 2 November. Set by Anton Admin"
+        in page.text
     )
     assert "That was after this alert was raised." in page.text
     assert f"/clinic/figures/{key}" in {link.get("href") for link in page.all("a")}

@@ -117,11 +117,13 @@
         if (!may) return
         unsaved.delete(form)
         form.requestSubmit(event.submitter)
+        if (form.hasAttribute("data-sent")) busy(form, true)
       })
       return
     }
     unsaved.delete(form)
     if (form.method !== "post") return
+    form.setAttribute("data-sent", "")
     setTimeout(() => busy(form, true)) // after the browser has taken down which button it was
     setTimeout(() => busy(form, false), SENT_FOR_MS)
   })

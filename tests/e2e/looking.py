@@ -85,6 +85,7 @@ def sign_in(page: Page, user: User, home: str = "Worklist") -> None:
 
 def look(page: Page, request: pytest.FixtureRequest, name: str) -> None:
     """Nothing hangs over the edge, no words of a chart are cut off, nobody is kept out."""
+    expect(page.locator("form[data-sent]")).to_have_count(0)  # a form asks first whether it may leave
     page.wait_for_load_state()  # a click has waited until the next page began to arrive, not until it is there
     assert page.evaluate(OVERFLOW) == 0, f"{name} is wider than the screen"
     assert page.evaluate(CUT_OFF) == [], f"{name} cuts words off"

@@ -20,7 +20,7 @@ from sc_stim.devices.catalogue import UnknownModel, find_model
 from sc_stim.models import Alert, Device, Recall, RecallListVersion, RecallOutreach, RecallOutreachEntry
 from sc_stim.models.base import new_public_id
 from sc_stim.models.recall import MATCHED, NOT_EXCLUDED, counts_of, open_recalls_of
-from sc_stim.workflows import alerts, audit
+from sc_stim.workflows import alerts, audit, outbox
 from sc_stim.workflows.audit import Actor
 from sc_stim.workflows.outbox import UPSERT
 from sc_stim.workflows.refusals import Conflict, FieldRefused
@@ -29,6 +29,7 @@ from sc_stim.workflows.registry import record_about
 CONDITION: Final = "device_recall"
 CHUNK: Final = 5_000
 MOST_SHOWN: Final = 200  # devices of each kind in a preview
+TOLD_AT_ONCE: Final = 100  # alerts that a request waits for; the worker raises those of a longer list
 
 
 @dataclass
@@ -259,62 +260,74 @@ def _candidates(
 
 
 def _match(session: Session, recall: Recall, at: dt.datetime, only: Sequence[int] | None = None) -> None:
-    """Bring the outreach of a recall, and the alerts about it, up to date for the clinic's devices."""
+    """Bring the outreach of a recall, and the alerts about it, up to date for the clinic's devices.
+
+    A long list is kept at once as well, so that it is there as a whole or not at all; its alerts follow.
+    """
     matcher = Matcher(_read(recall.newest.text).conditions)
+    room = TOLD_AT_ONCE if only is None and recall.closed_at is None else None
     for chunk in _candidates(session, recall.clinic_id, only):
         ids = [device_id for device_id, *_ in chunk]
         rows = select(RecallOutreach).where(
             RecallOutreach.recall_id == recall.id, RecallOutreach.device_id.in_(ids)
         )
         kept = {row.device_id: row for row in session.scalars(rows)}
-        touched = []
+        listed: dict[int, Match] = {}
+        taken_off = []
         for device_id, explanted, candidate in chunk:
             match, row = matcher.match(candidate), kept.get(device_id)
             if match is not None and not explanted:
-                _list(session, recall, device_id, row, match, at)
-                touched.append(device_id)
+                listed[device_id] = match
             elif row is not None and row.on_list:
                 _take_off(session, row, "explanted" if explanted else "left_list", at)
-                touched.append(device_id)
+                taken_off.append(device_id)
+        _list(session, recall, listed, kept, at)
         session.flush()
-        _tell(session, touched, at)
+        now = list(listed)[:room]
+        _tell(session, [*taken_off, *now], at)
+        outbox.ask(session, outbox.RECALL, list(listed)[len(now) :], at)
+        room = None if room is None else room - len(now)
 
 
 def _list(
     session: Session,
     recall: Recall,
-    device_id: int,
-    row: RecallOutreach | None,
-    match: Match,
+    listed: Mapping[int, Match],
+    kept: Mapping[int, RecallOutreach],
     at: dt.datetime,
 ) -> None:
-    values: dict[str, Any] = {
-        "match": MATCHED if match.certain else NOT_EXCLUDED,
-        "line": match.line,
-        "missing": list(match.missing),
-    }
-    if row is None:
-        _insert(session, recall, device_id, values, at)
+    new = []
+    for device_id, match in listed.items():
+        values: dict[str, Any] = {
+            "match": MATCHED if match.certain else NOT_EXCLUDED,
+            "line": match.line,
+            "missing": list(match.missing),
+        }
+        row = kept.get(device_id)
+        if row is None:
+            new.append({"device_id": device_id} | values)
+            continue
+        for name, value in values.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+        if not row.on_list:
+            row.on_list, row.changed_at, row.opened_at = True, at, at
+            _enter(session, row, "listed", at)
+    _insert(session, recall, new, at)
+
+
+def _insert(session: Session, recall: Recall, new: Sequence[dict[str, Any]], at: dt.datetime) -> None:
+    if not new:
         return
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-    if not row.on_list:
-        row.on_list, row.changed_at, row.opened_at = True, at, at
-        _enter(session, row, "listed", at)
-
-
-def _insert(
-    session: Session, recall: Recall, device_id: int, values: dict[str, Any], at: dt.datetime
-) -> None:
-    values |= {
-        "public_id": new_public_id(), "clinic_id": recall.clinic_id, "recall_id": recall.id, "device_id": device_id,
-        "on_list": True, "state": Outreach.TO_DO, "opened_at": at, "changed_at": at, "version": 1,
+    same = {
+        "clinic_id": recall.clinic_id, "recall_id": recall.id, "on_list": True, "state": Outreach.TO_DO,
+        "opened_at": at, "changed_at": at, "version": 1,
     }  # fmt: skip
-    insert = UPSERT[session.get_bind().dialect.name](RecallOutreach).values(values).on_conflict_do_nothing()
-    row_id = session.scalar(insert.returning(RecallOutreach.id))
-    if row_id is not None:  # else another worker listed it just now
-        session.add(RecallOutreachEntry(outreach_id=row_id, at=at, event="listed"))
+    rows = [{"public_id": new_public_id()} | same | values for values in new]
+    insert = UPSERT[session.get_bind().dialect.name](RecallOutreach).on_conflict_do_nothing()
+    # What is not returned, another worker listed just now.
+    listed = session.scalars(insert.returning(RecallOutreach.id), rows)
+    session.add_all(RecallOutreachEntry(outreach_id=row_id, at=at, event="listed") for row_id in listed.all())
 
 
 def _take_off(session: Session, row: RecallOutreach, why: str, at: dt.datetime) -> None:

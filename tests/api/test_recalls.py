@@ -5,6 +5,7 @@ import datetime as dt
 import io
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -19,7 +20,7 @@ from sc_stim.models import (
     User,
     WorkItem,
 )
-from sc_stim.workflows import outbox
+from sc_stim.workflows import outbox, recalls
 from sc_stim.workflows.recalls import match_devices
 from tests.apps import As, Caller, Time, both_databases, read
 from tests.builders import AT, create_patient, create_pump, create_stimulator, create_user, put_on_shelf
@@ -243,6 +244,32 @@ def test_a_device_registered_or_completed_later_is_matched_against_open_recalls(
     match_devices(db.session(), {pump.id: AT}, AT)
     db.session.commit()
     assert outreach(caller, recall)["X3"]["on_list"] is False
+
+
+def test_a_long_list_is_kept_at_once_and_its_alerts_follow(
+    app: Flask, api: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recalls, "TOLD_AT_ONCE", 1)
+    nurse = clinic_of_pumps()
+    caller = api(nurse)
+
+    recall = caller.post("/recalls", NOTICE).json
+
+    assert sorted(outreach(caller, recall)) == ["N150", "N152", "X1", "X3"]
+    assert [serial for serial, *_ in alerts()] == ["N150"]
+    do_owed_matching()
+    told = [
+        ("N150", "medium", "unacknowledged"),
+        ("X1", "medium", "unacknowledged"),
+        ("N152", "medium", "unacknowledged"),
+    ]
+    assert alerts() == told
+
+    answer = caller.patch(
+        f"/recalls/{recall['id']}", {"text": "Model: Example Pump\nN150"}, version=recall["version"]
+    )
+    assert answer.status_code == 200
+    assert [state for serial, _, state in alerts() if serial != "N150"] == ["returned_to_normal"] * 2
 
 
 def test_an_explanted_device_needs_no_outreach(app: Flask, api: As) -> None:

@@ -1,7 +1,7 @@
 """Recalls: the list of them, pasting one and seeing what it means, and the outreach to each device."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ PAGE_SIZE: Final = 50
 MOST_RECALLS: Final = 200
 NOTE_LIMIT: Final = 2000
 SHOWN: Final = {"left": _lazy("Left to do"), "all": _lazy("All")}
+NO_TEXT: Final = _lazy("the file is no text. Save the table as CSV (UTF-8), then choose it again")
+Answer = Response | tuple[str, int]
 TEXTS: Final = {"title": 200, "reference": 200, "source": 500, "advice": 10_000}
 
 
@@ -36,6 +38,7 @@ class Draft:
 
     values: dict[str, str]
     text: str
+    unreadable: bool = False  # a file was chosen that is no text
 
     @property
     def accept_unread(self) -> bool:
@@ -66,7 +69,8 @@ def show_form() -> str:
 @requires("recalls.read")
 def preview() -> str:
     """Nothing is kept; a file that was chosen takes the place of the pasted text."""
-    return _previewed(_draft())
+    draft = _draft()
+    return _previewed(draft, NO_TEXT if draft.unreadable else None)
 
 
 @pages.post("/recalls", endpoint="keep_recall")
@@ -97,8 +101,12 @@ def keep() -> Response | str:
 @requires("recalls.read")
 def show_one(public_id: uuid.UUID) -> str:
     """`?show=` is one of SHOWN, `?page=` counts from 1."""
-    recall = _recall(public_id)
     show, number = request.args.get("show", "left"), request.args.get("page", 1, type=int)
+    return _shown(_recall(public_id), show, number)
+
+
+def _shown(recall: Recall, show: str, number: int, typed: Mapping[str, str] | None = None) -> str:
+    """`typed`: what was refused: a corrected list, or a step and the `id` of its outreach."""
     if show not in SHOWN or not 1 <= number <= 10_000:
         abort(404)
     rows = _outreach(recall, show, PAGE_SIZE * (number - 1))
@@ -117,6 +125,7 @@ def show_one(public_id: uuid.UUID) -> str:
         note_limit=NOTE_LIMIT,
         may_handle=_may_handle(),
         sees_patients=_sees_patients(),
+        typed=typed or {},
     )
     names = [str(row.patient.public_id) for row in rows[:PAGE_SIZE] if row.patient and _sees_patients()]
     seen = {"patients": names}
@@ -127,21 +136,22 @@ def show_one(public_id: uuid.UUID) -> str:
 
 @pages.post("/recalls/<uuid:public_id>/list", endpoint="correct_recall")
 @requires("recalls.handle")
-def correct(public_id: uuid.UUID) -> Response:
+def correct(public_id: uuid.UUID) -> Answer:
     """A corrected list in place of the last one."""
+    draft = _draft()
 
     def act(recall: Recall) -> None:
-        draft = _draft()
+        _check_file(draft)
         recalls.change_recall(
             db.session(), actor(), recall, {}, draft.text, accept_unread=draft.accept_unread, at=page.at()
         )
 
-    return _do(public_id, act, _("The corrected list counts now."))
+    return _do(public_id, act, _("The corrected list counts now."), {"text": draft.text})
 
 
 @pages.post("/recalls/<uuid:public_id>/close", endpoint="close_recall")
 @requires("recalls.handle")
-def close(public_id: uuid.UUID) -> Response:
+def close(public_id: uuid.UUID) -> Answer:
     def act(recall: Recall) -> None:
         recalls.change_recall(db.session(), actor(), recall, {"closed": True}, at=page.at())
 
@@ -150,11 +160,11 @@ def close(public_id: uuid.UUID) -> Response:
 
 @pages.post("/outreach/<uuid:public_id>", endpoint="follow_up_recall")
 @requires("recalls.handle")
-def follow_up(public_id: uuid.UUID) -> Response:
+def follow_up(public_id: uuid.UUID) -> Answer:
     row: RecallOutreach = find(db.session, RecallOutreach, actor().clinic_id, public_id, lock=True) or abort(
         404
     )
-    where = url_for("web.recall", public_id=row.recall.public_id, show=request.form.get("show", "left"))
+    show, number = request.form.get("show", "left"), request.form.get("page", 1, type=int)
     try:
         if request.form.get("version") != str(row.version):
             raise Conflict(_("somebody else has just recorded something here: look at it first"))
@@ -164,11 +174,13 @@ def follow_up(public_id: uuid.UUID) -> Response:
             raise FieldRefused("way", _("choose one of the list"))
         recalls.follow_up(db.session(), actor(), row, state, way, note, at=page.at())
         db.session.commit()
-        flash(_("Noted: %(say)s.", say=words.say(words.OUTREACH, state).lower()), "done")
     except (FieldRefused, Conflict) as refused:
         db.session.rollback()
         flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
-    return redirect(where, 303)
+        typed = {name: page.typed(name) for name in ("state", "way", "note")} | {"id": str(public_id)}
+        return _shown(row.recall, show, number, typed), 422
+    flash(_("Noted: %(say)s.", say=words.say(words.OUTREACH, state).lower()), "done")
+    return redirect(url_for("web.recall", public_id=row.recall.public_id, show=show), 303)
 
 
 def _form(draft: Draft, **found: Any) -> str:
@@ -206,12 +218,17 @@ def _draft() -> Draft:
     try:
         text = upload.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        flash(_("The file is no text. Save the table as CSV (UTF-8), then choose it again."), "refused")
-        return Draft(values, page.typed("text"))
+        return Draft(values, page.typed("text"), unreadable=True)
     return Draft(values, text.replace("\0", ""))
 
 
+def _check_file(draft: Draft) -> None:
+    if draft.unreadable:
+        raise FieldRefused("file", NO_TEXT)
+
+
 def _check(draft: Draft) -> None:
+    _check_file(draft)
     for name, longest in TEXTS.items():
         if len(draft.values[name]) > longest:
             raise FieldRefused(name, _("is longer than %(longest)s characters", longest=longest))
@@ -229,15 +246,16 @@ def _state() -> Outreach:
         raise FieldRefused("state", _("choose how far it is")) from error
 
 
-def _do(public_id: uuid.UUID, act: Any, done: str) -> Response:
+def _do(public_id: uuid.UUID, act: Any, done: str, typed: Mapping[str, str] | None = None) -> Answer:
     recall = _recall(public_id, lock=True)
     try:
         act(recall)
         db.session.commit()
-        flash(done, "done")
     except (FieldRefused, Conflict) as refused:
         db.session.rollback()
         flash(_("Nothing was changed: %(refused)s.", refused=refused), "refused")
+        return _shown(_recall(public_id), "left", 1, typed), 422
+    flash(done, "done")
     return redirect(url_for("web.recall", public_id=public_id), 303)
 
 

@@ -34,6 +34,10 @@ def row_of(pump) -> RecallOutreach:
     return db.session.scalars(select(RecallOutreach).where(RecallOutreach.device_id == pump.id)).one()
 
 
+def note_of(page):
+    return next(field.get("value") for field in page.all("input") if field.get("name") == "note")
+
+
 def test_a_pasted_list_shows_what_it_means_before_anything_is_kept(nurse, pump, visit):
     visitor = visit(nurse)
     visitor.page("/recalls/new")
@@ -57,10 +61,14 @@ def test_a_kept_recall_is_followed_up_to_zero_and_closed(nurse, pump, visit):
     assert "1 of 1 left to do" in page.text
     here = f"/outreach/{row_of(pump).public_id}"
 
-    assert "way: say how it was tried" in visitor.done(here, version="1", state="tried").text
+    page = visitor.submitted(here, 422, version="1", state="tried", note="Rang twice.")
+    assert "way: say how it was tried" in page.text
+    assert note_of(page) == "Rang twice."
     page = visitor.done(here, version="1", state="tried", way="phone", note="No answer.")
     assert "Tried (phone), Mon 23 Nov 2026 09:00, Nadia Berger: No answer." in page.text
-    assert "somebody else has just recorded" in visitor.done(here, version="1", state="reached").text
+    page = visitor.submitted(here, 422, version="1", state="reached", note="She comes on Friday.")
+    assert "somebody else has just recorded" in page.text
+    assert note_of(page) == "She comes on Friday."
     assert "Recalled: Motor stall, tried" in visitor.page(f"/patients/{pump.patient.public_id}").text
 
     page = visitor.done(here, version="2", state="action_done")
@@ -88,6 +96,14 @@ def test_a_corrected_list_takes_the_place_of_the_last(nurse, pump, visit):
     visitor = visit(nurse)
     visitor.page("/recalls/new")
     visitor.done("/recalls", **FORM)
+
+    page = visitor.submitted(f"/recalls/{kept().public_id}/list", 422, text="Model: Example Pump\nsee annex")
+    assert "line 2 is not understood" in page.text
+    assert "see annex" in page.all("textarea")[0].text
+    unreadable = {"text": "Model: Example Pump\nN900", "file": (io.BytesIO(b"\xff\xfe\x00"), "list.xls")}
+    page = visitor.submitted(f"/recalls/{kept().public_id}/list", 422, **unreadable)
+    assert "the file is no text" in page.text
+    assert kept().newest.text == LIST
 
     page = visitor.done(f"/recalls/{kept().public_id}/list", text="Model: Example Pump\nN900")
 

@@ -17,7 +17,8 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Of the history, generated and acknowledged, 0-1: for a progress bar."""
+        """Of the history, generated and acknowledged, 0-1: for a progress bar, which is full only when all is."""
         if self.history_stored:
             return 1.0
-        return self.position * (self.stored + self.forgotten) / self.generated if self.generated else 0.0
+        done = self.position * (self.stored + self.forgotten) / self.generated if self.generated else 0.0
+        return min(done, 0.99)

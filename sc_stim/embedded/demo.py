@@ -27,7 +27,7 @@ from sc_stim.devices.dynsec import ingest_usernames
 from sc_stim.embedded import broker, cache, seed
 from sc_stim.embedded.supervisor import Supervisor
 from sc_stim.extensions import db
-from sc_stim.models import Device, Heartbeat, User, WorkItem
+from sc_stim.models import Device, DeviceState, Heartbeat, User, WorkItem
 from sc_stim.settings import Settings, variable
 from sc_stim.tasks import upkeep
 from sc_stim.workflows import refilling
@@ -35,7 +35,8 @@ from simulators import scenario
 
 SCENARIO = "demo"
 READY_WITHIN_S = 900.0
-_PROGRESS = re.compile(r"history +(\d+)%")
+REPORTS_WITHIN_S = 60.0  # each simulated device says something within half a minute of its history's end
+_PROGRESS = re.compile(r"history +(\d+)% +connected (\d+)/")
 
 
 BEFORE_ALL = dt.datetime(1980, 1, 1, tzinfo=dt.UTC)
@@ -170,6 +171,7 @@ class Demo:
         start("beat", _command("beat"), environment)
         click.echo("Judging refills and pain ...")
         self._wait(lambda: _is_ready(self._port) and _is_judged(app), "the first judgements")
+        self._wait_for_reports(app)
 
     def _simulators(self, mqtt_url: str) -> list[str]:
         kept = self._kept()
@@ -200,6 +202,20 @@ class Demo:
             return share == 100
 
         self._wait(arrived, "the history")
+
+    def _wait_for_reports(self, app: Flask) -> None:
+        """Until then most devices look silent, which they are not."""
+        began_at, until = (
+            dt.datetime.fromisoformat(self._kept()["began_at"]),
+            time.monotonic() + REPORTS_WITHIN_S,
+        )
+
+        def have_come() -> bool:
+            found = _PROGRESS.search(self._supervisor.last_line("simulators"))
+            connected = int(found.group(2)) if found else 0
+            return _count_heard(app, began_at) >= connected or time.monotonic() > until
+
+        self._wait(have_come, "the first reports")
 
     def _wait(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -282,6 +298,14 @@ def _is_judged(app: Flask) -> bool:
         owed = db.session.scalar(select(func.count()).where(WorkItem.due_at <= clock.now()))
         db.session.rollback()
     return owed == 0
+
+
+def _count_heard(app: Flask, since: dt.datetime) -> int:
+    """How many devices have measured something since then."""
+    with app.app_context():
+        heard = db.session.scalar(select(func.count()).where(DeviceState.measured_at >= since))
+        db.session.rollback()
+    return heard or 0
 
 
 def _is_ready(port: int) -> bool:
